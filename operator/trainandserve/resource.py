@@ -1,0 +1,652 @@
+"""The TrainAndServe resource: what a user writes and what the operator says back.
+
+These models are the one source of the custom resource definition (see `crd`). A description here is what
+``kubectl explain`` prints; a rule here (`rule`) is what the API server refuses with. Nothing has a default in the
+definition itself: a default that the API server wrote into the object would be hashed as if the user had set it, and an
+upgrade of the operator would retrain models. Defaults therefore live in the code, and the descriptions name them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from .durations import format_duration, parse_duration
+
+GROUP = "trainandserve.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "TrainAndServe"
+PLURAL = "trainandserves"
+SHORT_NAME = "tas"
+
+MAX_NAME = 40
+"""Longest name of a resource: KServe derives ``<name>-predictor`` and the host label ``<name>-<namespace>`` from it."""
+
+Rule = dict[str, str]
+M = TypeVar("M", bound="Model")
+
+
+def rule(expression: str, message: str) -> Rule:
+    """One CEL rule of the definition; `message` says what to write instead."""
+    return {"rule": expression, "message": message}
+
+
+def rules(*items: Rule, **schema: Any) -> dict[str, Any]:
+    """Schema extras that carry CEL rules, for `pydantic.Field` and `ConfigDict`."""
+    return {"x-kubernetes-validations": list(items), **schema}
+
+
+class Model(BaseModel):
+    """Base of all parts of the resource: immutable, camelCase outside, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+    def changed(self: M, **fields: Any) -> M:
+        """The same value with some fields replaced."""
+        return self.model_copy(update=fields)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON types, in the API's names; what is absent stays absent."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def as_set(self) -> dict[str, Any]:
+        """Only what the user set, in the API's names: the input of every hash."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+
+
+# --- Types of the fields ------------------------------------------------------------------------------------------
+
+_DURATION = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$"
+_LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
+_DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_URI = r"^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/.*)?$"
+_CPU = r"^([0-9]{1,6}([.][0-9]{1,3})?|[0-9]{1,9}m)$"
+_BYTES = r"^[0-9]{1,15}(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|k|Ki)?$"
+
+
+def _cel_string(pattern: str) -> str:
+    return "'" + pattern.replace("\\", "\\\\") + "'"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
+    PlainSerializer(format_duration, return_type=str),
+    Field(
+        json_schema_extra=rules(
+            rule(
+                f"self.matches({_cel_string(_DURATION)}) && self.matches('[1-9]')",
+                "write a duration above zero in hours, minutes and seconds, like 30s, 5m, 2h or 1h30m",
+            ),
+            type="string",
+            minLength=2,
+            maxLength=24,
+            format=None,
+        )
+    ),
+]
+
+S3Uri = Annotated[
+    str,
+    StringConstraints(min_length=6, max_length=1024),
+    Field(
+        json_schema_extra=rules(
+            rule(
+                "!self.contains('@')",
+                "a URI carries no credentials: name a Secret in secretName instead",
+            ),
+            rule(
+                "self.startsWith('s3://')",
+                "write an S3 URI, like s3://bucket/path/ (other schemes are not supported)",
+            ),
+            rule(
+                "!self.contains('?') && !self.contains('#')",
+                "write the URI without a query or a fragment: endpoint and region belong to the Secret's annotations",
+            ),
+            rule(
+                "!self.matches('(^|/)[.][.]?(/|$)')",
+                "write the URI without . or .. as a part of its path",
+            ),
+            rule(
+                f"!self.startsWith('s3://') || self.matches({_cel_string(_URI)})",
+                "write s3:// and a bucket's name (3 to 63 lower-case letters, digits, dots and hyphens), then /path",
+            ),
+            rule(
+                "self.matches('^[^ \\\\t\\\\n\\\\r%\\\\\\\\]*$') && !self.substring(5 < self.size() ? 5 : 0).contains('//')",
+                "write the path without spaces, percent signs, backslashes or empty parts (//)",
+            ),
+        )
+    ),
+]
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Field(
+        json_schema_extra=rules(
+            rule(
+                f"self.matches({_cel_string(_DNS_NAME)})",
+                "write the name of an object of this namespace: lower-case letters, digits, hyphens and dots",
+            )
+        )
+    ),
+]
+
+Labels = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=63)]],
+    Field(
+        max_length=16,
+        json_schema_extra=rules(
+            rule(
+                "self.all(k, k.size() <= 253 && k.matches('^([a-z0-9.-]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",
+                "write each key as a label key: an optional DNS prefix and a slash, then letters, digits, -, _ and .",
+            ),
+            rule(
+                f"self.all(k, self[k].matches({_cel_string(_LABEL_VALUE)}))",
+                "write each value as a label value: at most 63 letters, digits, -, _ and ., starting and ending with a letter or digit",
+            ),
+        ),
+    ),
+]
+
+Quantity = Annotated[
+    int | str,
+    Field(json_schema_extra={"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True, "maxLength": 24}),
+]
+Quantities = Annotated[
+    dict[str, Quantity],
+    Field(
+        max_length=8,
+        json_schema_extra=rules(
+            rule(
+                "self.all(k, k.size() <= 63 && k.matches('^([a-z0-9.-]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",
+                "write each key as a resource's name, like cpu, memory or nvidia.com/gpu",
+            ),
+            rule(
+                f"!('cpu' in self) || string(self['cpu']).matches({_cel_string(_CPU)})",
+                "write cpu as a number of cores or millicores, like 2, 0.5 or 500m",
+            ),
+            rule(
+                f"!('memory' in self) || string(self['memory']).matches({_cel_string(_BYTES)})",
+                "write memory as a number of bytes with an optional unit, like 512Mi or 8Gi",
+            ),
+            rule(
+                f"self.all(k, k == 'cpu' || string(self[k]).matches({_cel_string(_BYTES)}))",
+                "write a whole number, not negative, with an optional unit such as Mi or Gi",
+            ),
+        ),
+    ),
+]
+
+MetricValue = Annotated[float, Field(ge=-1e12, le=1e12)]
+
+
+# --- The specification --------------------------------------------------------------------------------------------
+
+
+class Resources(Model):
+    """Compute resources of a container, as Kubernetes writes them."""
+
+    limits: Quantities | None = Field(None, description="Most that the container may use, by resource: cpu, memory, nvidia.com/gpu.")
+    requests: Quantities | None = Field(None, description="What the scheduler reserves, by resource. Default: the limits.")
+
+
+class TrainingResources(Resources):
+    """Compute resources of the train step."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.limits) || self.limits.all(k, k in ['cpu', 'memory'] || k.contains('/'))",
+                "in training.resources.limits write cpu, memory and at most one accelerator, such as nvidia.com/gpu",
+            ),
+            rule(
+                "!has(self.limits) || self.limits.filter(k, k.contains('/')).size() <= 1",
+                "write one accelerator at most: a Kubeflow pipeline step takes one kind",
+            ),
+            rule(
+                "!has(self.requests) || self.requests.all(k, k in ['cpu', 'memory'])",
+                "in training.resources.requests write only cpu and memory: an accelerator belongs to the limits",
+            ),
+        )
+    )
+
+
+class Toleration(Model):
+    """A taint that a pod tolerates, as Kubernetes writes it."""
+
+    key: Annotated[str, StringConstraints(max_length=316)] | None = Field(None, description="Key of the taint. Absent: every key.")
+    operator: Literal["Exists", "Equal"] | None = Field(None, description="Exists or Equal. Default: Equal.")
+    value: Annotated[str, StringConstraints(max_length=63)] | None = Field(None, description="Value of the taint, with Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="Effect of the taint. Absent: every effect."
+    )
+    toleration_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = Field(
+        None, description="Seconds for which a NoExecute taint is tolerated."
+    )
+
+
+Tolerations = Annotated[list[Toleration], Field(max_length=16)]
+
+
+class Data(Model):
+    """Where the training data is."""
+
+    uri: S3Uri = Field(description="An object or a prefix in S3: s3://bucket/path/ . All objects below a prefix are the data set.")
+    secret_name: Name | None = Field(
+        None,
+        description=(
+            "Secret of this namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, labelled "
+            'trainandserve.io/credentials: "true" and annotated as KServe reads it. Default: storage.secretName.'
+        ),
+    )
+
+
+class Storage(Model):
+    """Where the versions of the model live."""
+
+    uri: S3Uri = Field(description="Prefix in S3. Versions live under <uri>/<namespace>/<name>/<version>-<run>/ .")
+    secret_name: Name | None = Field(
+        None,
+        description=(
+            "Secret of this namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, labelled "
+            'trainandserve.io/credentials: "true"; its serving.kserve.io/s3-* annotations name endpoint and region. '
+            "Absent: the pods' own identity."
+        ),
+    )
+    deletion_policy: Literal["Retain", "Delete"] | None = Field(
+        None, description="What becomes of the versions when the resource is deleted: Retain or Delete. Default: Retain."
+    )
+
+
+class Retries(Model):
+    """How often a failing step is tried again inside its run."""
+
+    limit: Annotated[int, Field(ge=0, le=10)] = Field(description="Further tries of a step after its first.")
+    backoff: Duration | None = Field(None, description="Wait before the first further try; doubled each time. Default: 30s.")
+
+
+class Training(Model):
+    """How the model is trained."""
+
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = Field(
+        None,
+        description="Image of the pipeline's steps. Default: the operator's trainer image.",
+        json_schema_extra=rules(
+            rule(
+                "self.matches('^[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?(:[A-Za-z0-9_][-A-Za-z0-9._]{0,127})?(@sha256:[0-9a-f]{64})?$')",
+                "write an image reference, like registry.example/trainer:1 or registry.example/trainer@sha256:<digest>",
+            )
+        ),
+    )
+    entrypoint: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = Field(
+        None,
+        description="Python module with the recipe's train and evaluate functions. Default: trainer.recipes.image_classifier.",
+        json_schema_extra=rules(
+            rule(
+                "self.matches('^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$')",
+                "write the name of a Python module, like mypackage.mymodule",
+            )
+        ),
+    )
+    parameters: Annotated[dict[str, JsonValue], Field(max_length=64)] | None = Field(
+        None,
+        description="Parameters of the recipe, by name. An unknown or ill-typed one fails the run before any work.",
+        json_schema_extra=rules(
+            rule(
+                "self.all(k, k.size() <= 63 && k.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
+                "write each parameter's name as a Python identifier of at most 63 characters",
+            )
+        ),
+    )
+    packages: (
+        Annotated[
+            list[Annotated[str, StringConstraints(min_length=1, max_length=253)]],
+            Field(max_length=32),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Extra Python packages, as pip requirements with a version: albumentations==2.0.8.",
+        json_schema_extra=rules(
+            rule(
+                "self.all(p, p.matches('^[A-Za-z0-9][-A-Za-z0-9._]*(\\\\[[-A-Za-z0-9._, ]+\\\\])?( *(==|>=|<=|~=|!=|<|>) *[-A-Za-z0-9.*+!_]+( *, *(==|>=|<=|~=|!=|<|>) *[-A-Za-z0-9.*+!_]+)*)?$'))",
+                "write each package as a name and a version, like albumentations==2.0.8 (no URLs, paths or pip options)",
+            )
+        ),
+    )
+    resources: TrainingResources | None = Field(None, description="Compute resources of the train step.")
+    node_selector: Labels | None = Field(None, description="Labels that a node must have to run the train step.")
+    tolerations: Tolerations | None = Field(None, description="Taints that the train step tolerates.")
+    service_account_name: Name | None = Field(
+        None, description="Service account of the run's pods, in the namespace where runs execute. Default: that of Kubeflow Pipelines."
+    )
+    image_pull_secrets: Annotated[list[Name], Field(max_length=8)] | None = Field(
+        None, description="Secrets to pull the image with."
+    )
+    pod_labels: Labels | None = Field(None, description="Labels of the train step's pod.")
+    pod_annotations: (
+        Annotated[dict[str, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=16)] | None
+    ) = Field(None, description="Annotations of the train step's pod.")
+    retries: Retries | None = Field(None, description="Further tries of a failing step, inside the run. Default: limit 2, backoff 30s.")
+    run_retries: Annotated[int, Field(ge=0, le=10)] | None = Field(
+        None, description="Further runs after one that failed or was lost, with growing pauses. Default: 2."
+    )
+    timeout: Duration | None = Field(
+        None, description="Longest time for the train step, from its start: waiting for a node does not count. Default: 24h."
+    )
+    caching: bool | None = Field(
+        None, description="Whether Kubeflow Pipelines may reuse the results of earlier steps with the same inputs. Default: true."
+    )
+
+
+class Metric(Model):
+    """What a metric of the new model must reach."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.min) || has(self.max)",
+                "give the metric a bound: min, max or both",
+            ),
+            rule(
+                "!has(self.min) || !has(self.max) || self.min <= self.max",
+                "write a min that is not above max",
+            ),
+            rule(
+                "!has(self.maxRegression) || has(self.min) != has(self.max)",
+                "with maxRegression give either min (more is better) or max (less is better): it says which way is worse",
+            ),
+        )
+    )
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(
+        description="Name of the metric as the recipe's evaluate function returns it, such as accuracy.",
+        json_schema_extra=rules(
+            rule("self.matches('^[A-Za-z_][-A-Za-z0-9_.]*$')", "write the metric's name in letters, digits, _, - and .")
+        ),
+    )
+    min: MetricValue | None = Field(None, description="Least value that is accepted. Alone, it says that more is better.")
+    max: MetricValue | None = Field(None, description="Largest value that is accepted. Alone, it says that less is better.")
+    max_regression: Annotated[float, Field(ge=0, le=1e12)] | None = Field(
+        None, description="How much worse than the version serving now the new one may be, on the same data."
+    )
+
+
+class EvaluationData(Model):
+    """Data that only the evaluation sees."""
+
+    uri: S3Uri = Field(description="An object or a prefix in S3 with held-out data in the same format.")
+    secret_name: Name | None = Field(None, description="Secret to read it with. Default: data.secretName, then storage.secretName.")
+
+
+class Evaluation(Model):
+    """What makes a new model good enough to serve."""
+
+    data: EvaluationData | None = Field(None, description="Held-out data. Default: the data set's own test part.")
+    metrics: Annotated[list[Metric], Field(max_length=16)] | None = Field(
+        None,
+        description="Bounds that the new model must meet, by metric. Without any, every model that was evaluated is accepted.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+
+
+class Serving(Model):
+    """How the accepted model is served by KServe."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.maxReplicas) || (has(self.minReplicas) ? self.minReplicas : 1) <= self.maxReplicas",
+                "write a maxReplicas that is not below minReplicas (1 when absent)",
+            )
+        )
+    )
+
+    model_format: Literal["tensorflow"] | None = Field(None, description="Format of the model. Default: tensorflow.")
+    runtime: Name | None = Field(None, description="KServe serving runtime. Default: kserve-tensorflow-serving.")
+    protocol_version: Literal["v1"] | None = Field(None, description="Protocol of predictions. Default: v1.")
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(None, description="Least number of replicas. Default: 1.")
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Largest number of replicas. Default: KServe's own."
+    )
+    resources: Resources | None = Field(None, description="Compute resources of the model server.")
+    service_account_name: Name | None = Field(None, description="Service account of the model server's pods.")
+    node_selector: Labels | None = Field(None, description="Labels that a node must have to run the model server.")
+    tolerations: Tolerations | None = Field(None, description="Taints that the model server tolerates.")
+    deletion_policy: Literal["Delete", "Orphan"] | None = Field(
+        None, description="What becomes of the InferenceService when the resource is deleted: Delete or Orphan. Default: Delete."
+    )
+
+
+class Spec(Model):
+    """What the user wants: a model trained on this data, checked so, and served like this."""
+
+    data: Data = Field(description="Where the training data is.")
+    storage: Storage = Field(description="Where the versions of the model live.")
+    training: Training | None = Field(None, description="How the model is trained.")
+    evaluation: Evaluation | None = Field(None, description="What makes a new model good enough to serve.")
+    serving: Serving | None = Field(None, description="How the accepted model is served.")
+    suspend: bool | None = Field(
+        None,
+        description="True: start nothing and change nothing that serves; a run under way finishes but is not served. Default: false.",
+    )
+    history_limit: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        None, description="How many past versions status.history keeps. Default: 10."
+    )
+
+    @property
+    def train(self) -> Training:
+        """Training with nothing set where the user wrote nothing."""
+        return self.training or Training()
+
+    @property
+    def serve(self) -> Serving:
+        """Serving with nothing set where the user wrote nothing."""
+        return self.serving or Serving()
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The gate's bounds, in the user's order."""
+        return tuple((self.evaluation and self.evaluation.metrics) or ())
+
+
+# --- The status ---------------------------------------------------------------------------------------------------
+
+Phase = Literal["Pending", "Queued", "Training", "RollingOut", "Serving", "Failed", "Suspended"]
+RunState = Literal["Submitting", "Running", "Stopping", "Succeeded", "Failed", "Lost", "Stopped"]
+
+Text = Annotated[str, StringConstraints(max_length=2048)]
+Short = Annotated[str, StringConstraints(max_length=253)]
+Uri = Annotated[str, StringConstraints(max_length=2048)]
+Metrics = Annotated[dict[str, float | None], Field(max_length=64)]
+"""Metric by name; None where the recipe gave no number (not a number, infinite)."""
+
+
+class Condition(Model):
+    """One condition, as Kubernetes writes them."""
+
+    type: Short = Field(description="Type of the condition.")
+    status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
+    reason: Short = Field(description="One word that says why.")
+    message: Text = Field("", description="A sentence that says what is so, and what to do where something is to be done.")
+    last_transition_time: datetime = Field(description="When the status of this condition last changed.")
+    observed_generation: int | None = Field(None, description="Generation of the specification that this speaks of.")
+
+
+class Run(Model):
+    """The run of the pipeline under way, or the last one."""
+
+    version: int = Field(description="Version of the model that the run makes.")
+    attempt: int = Field(description="Which try for this version this is, from 1.")
+    id: Short = Field(description="Id of the run in Kubeflow Pipelines.")
+    state: RunState = Field(description="Submitting, Running, Stopping, Succeeded, Failed, Lost or Stopped.")
+    reason: Text = Field("", description="Why the run was started.")
+    training_hash: Short = Field("", description="Hash of everything that makes the model.")
+    data_digest: Short | None = Field(None, description="Digest of the training data's listing when the run was planned.")
+    evaluation_digest: Short | None = Field(None, description="Digest of the evaluation data's listing, where there is any.")
+    incumbent: int | None = Field(None, description="Version that the new one is compared with, the one serving at the start.")
+    prefix: Uri = Field("", description="Where the run writes its version.")
+    failures: int = Field(0, description="Runs for this version that failed or were lost.")
+    step: Short | None = Field(None, description="Step under way.")
+    progress: Short | None = Field(None, description="Steps done of all steps: 3/5.")
+    message: Text | None = Field(None, description="Why the run failed or does not move.")
+    superseded: bool | None = Field(None, description="True: stopped because its inputs changed.")
+    submitted_at: datetime = Field(description="When the run was about to be submitted.")
+    started_at: datetime | None = Field(None, description="When the run was first seen.")
+    train_started_at: datetime | None = Field(None, description="When the train step's container was first seen running.")
+    missing_since: datetime | None = Field(None, description="Since when the run's Workflow cannot be found.")
+    finished_at: datetime | None = Field(None, description="When the run ended.")
+    url: Uri | None = Field(None, description="The run in Kubeflow Pipelines' own pages.")
+
+
+class Check(Model):
+    """One metric of the new version against its bounds."""
+
+    name: Short = Field(description="Name of the metric.")
+    value: float | None = Field(None, description="Value of the new version; absent where it is missing or no number.")
+    incumbent: float | None = Field(None, description="Value of the version that served, on the same data.")
+    passed: bool = Field(description="Whether the metric met its bounds.")
+    message: Text = Field(description="The comparison in words.")
+
+
+class Verdict(Model):
+    """Whether a version may be served, and why."""
+
+    accepted: bool = Field(description="True: may be served.")
+    reason: Short = Field(description="One word that says why.")
+    message: Text = Field("", description="The reason in a sentence.")
+    gate_hash: Short = Field("", description="Hash of the bounds that were applied.")
+    checks: Annotated[list[Check], Field(max_length=16)] = Field(default_factory=list, description="Every metric with its bounds.")
+    at: datetime = Field(description="When it was decided.")
+
+
+class Incumbent(Model):
+    """The version that served when the new one was evaluated."""
+
+    version: int = Field(description="Its number.")
+    metrics: Metrics | None = Field(None, description="Its metrics on the same data.")
+    error: Text | None = Field(None, description="Why it could not be evaluated.")
+
+
+class Candidate(Model):
+    """The newest version whose result was read."""
+
+    version: int = Field(description="Number of the version.")
+    run_id: Short = Field(description="Run that made it.")
+    uri: Uri = Field(description="Where the model is, as KServe takes it.")
+    metrics: Metrics = Field(default_factory=dict, description="Its metrics on the evaluation data.")
+    samples: int | None = Field(None, description="How many samples it was evaluated on.")
+    incumbent: Incumbent | None = Field(None, description="The version it was compared with.")
+    verdict: Verdict | None = Field(None, description="Whether it may be served, and why.")
+    result_digest: Short = Field("", description="SHA-256 of the result file when it was first read.")
+    training_hash: Short = Field("", description="Hash of everything that made it.")
+    data_digest: Short | None = Field(None, description="Digest of the data it was trained on.")
+
+
+class Target(Model):
+    """The version that is to be served."""
+
+    version: int = Field(description="Its number.")
+    run_id: Short = Field(description="Run that made it.")
+    uri: Uri = Field(description="Where the model is, as KServe takes it.")
+    result_digest: Short = Field(description="SHA-256 of its result file.")
+    training_hash: Short = Field("", description="Hash of everything that made it.")
+    metrics: Metrics = Field(default_factory=dict, description="Its metrics.")
+    since: datetime = Field(description="When it became the one to be served.")
+
+
+class Served(Model):
+    """What serves, and what is to serve."""
+
+    version: int | None = Field(None, description="Version that was last proven to serve.")
+    run_id: Short | None = Field(None, description="Run that made it.")
+    uri: Uri | None = Field(None, description="Where its model is.")
+    result_digest: Short | None = Field(None, description="SHA-256 of its result file.")
+    training_hash: Short | None = Field(None, description="Hash of everything that made it.")
+    metrics: Metrics | None = Field(None, description="Its metrics when it was accepted.")
+    since: datetime | None = Field(None, description="When it was proven to serve.")
+    url: Uri | None = Field(None, description="Where predictions are asked for.")
+    proof: Text | None = Field(None, description="What was seen that proves it.")
+    target: Target | None = Field(None, description="The version that is to be served.")
+    observed: Text | None = Field(None, description="What the cluster was last seen to serve.")
+
+
+class HistoryEntry(Model):
+    """One version of the past."""
+
+    version: int = Field(description="Its number.")
+    run_id: Short = Field(description="Run that made it.")
+    uri: Uri = Field(description="Where its model is.")
+    verdict: Short = Field(description="Accepted, or the reason of the rejection.")
+    metrics: Metrics = Field(default_factory=dict, description="Its metrics.")
+    data_digest: Short | None = Field(None, description="Digest of the data it was trained on.")
+    result_digest: Short = Field("", description="SHA-256 of its result file.")
+    at: datetime = Field(description="When the verdict was given.")
+
+
+class Abandoned(Model):
+    """A run that was given up and must not go on unseen."""
+
+    id: Short = Field(description="Id of the run.")
+    since: datetime = Field(description="When it was given up.")
+
+
+class Status(Model):
+    """What the operator knows. Written by the operator alone."""
+
+    observed_generation: int | None = Field(None, description="Generation of the specification that the status speaks of.")
+    phase: Phase | None = Field(None, description="One word for the whole: Pending, Queued, Training, RollingOut, Serving, Failed or Suspended.")
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
+        default_factory=list,
+        description="Ready, Reconciling, Stalled, ModelTrained, ModelAccepted and ModelServed.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    last_version: int | None = Field(None, description="Highest version number ever given out; never falls.")
+    last_training_hash: Short | None = Field(None, description="Hash of the inputs that were last trained or tried.")
+    run: Run | None = Field(None, description="The run of the pipeline under way, or the last one.")
+    abandoned: Annotated[list[Abandoned], Field(max_length=32)] = Field(
+        default_factory=list, description="Runs that were given up; stopped if they appear."
+    )
+    candidate: Candidate | None = Field(None, description="The newest version whose result was read.")
+    served: Served | None = Field(None, description="What serves, and what is to serve.")
+    summary: Short | None = Field(None, description="The first metric of the newest version, for the printed table.")
+    history: Annotated[list[HistoryEntry], Field(max_length=50)] = Field(
+        default_factory=list, description="Past versions, newest first, at most historyLimit."
+    )
+    last_handled_retrain: Short | None = Field(None, description="Value of the retrain annotation that was last acted on.")
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+class Metadata(Model):
+    """What the operator reads of the resource's metadata."""
+
+    name: str
+    namespace: str = "default"
+    uid: str
+    generation: int = 1
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    finalizers: list[str] = Field(default_factory=list)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class TrainAndServe(Model):
+    """A whole resource, as it is read from the API server."""
+
+    metadata: Metadata
+    spec: Spec
+    status: Status = Field(default_factory=Status)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return (self.metadata.namespace, self.metadata.name)
