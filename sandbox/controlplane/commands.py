@@ -1,0 +1,80 @@
+"""The command lines of the control plane's programs; no secret is in one, all of those are in files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sandbox.controlplane.credentials import Credentials
+
+LOOPBACK = "127.0.0.1"
+CONTROLLERS = (
+    "garbage-collector-controller",
+    "namespace-controller",
+    "serviceaccount-controller",
+    "root-ca-certificate-publisher-controller",
+)
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+
+
+def etcd(program: Path, data: Path, port: int, peer_port: int) -> list[str]:
+    """A store of one member, which need not survive a power cut."""
+    client, peer = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{peer_port}"
+    return [
+        str(program),
+        f"--data-dir={data}",
+        "--unsafe-no-fsync",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--log-level=warn",
+    ]
+
+
+def api_server(program: Path, credentials: Credentials, port: int, etcd_port: int) -> list[str]:
+    """An API server with RBAC, the default admission and static tokens."""
+    return [
+        str(program),
+        f"--etcd-servers=http://{LOOPBACK}:{etcd_port}",
+        f"--bind-address={LOOPBACK}",
+        f"--advertise-address={LOOPBACK}",
+        f"--secure-port={port}",
+        f"--tls-cert-file={credentials.server_certificate}",
+        f"--tls-private-key-file={credentials.server_key}",
+        f"--token-auth-file={credentials.token_file}",
+        "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={credentials.service_account_key}",
+        f"--service-account-signing-key-file={credentials.service_account_key}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def audit(log: Path, folder: Path) -> list[str]:
+    """What the API server needs besides to write `log`; its policy goes into `folder`."""
+    policy = folder / "audit-policy.json"
+    policy.write_text(json.dumps(AUDIT_POLICY))
+    return [f"--audit-log-path={log}", f"--audit-policy-file={policy}"]
+
+
+def controller_manager(program: Path, credentials: Credentials, kubeconfig: Path, port: int) -> list[str]:
+    """The controllers that tests and stand-ins rely on; the stand-ins play the others."""
+    return [
+        str(program),
+        f"--controllers={','.join(CONTROLLERS)}",
+        f"--kubeconfig={kubeconfig}",
+        "--leader-elect=false",
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={port}",
+        f"--tls-cert-file={credentials.server_certificate}",
+        f"--tls-private-key-file={credentials.server_key}",
+        f"--root-ca-file={credentials.ca_file}",
+    ]
