@@ -101,10 +101,13 @@ class ChildProcess:
         What to call it in messages.
     log
         Standard output and error, appended.
+    grace
+        Seconds between SIGTERM and SIGKILL when it is stopped.
     """
 
     name: str
     log: Path
+    grace: float
     _popen: subprocess.Popen[bytes] = field(repr=False)
     _log_start: int = 0
     _stopping: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -118,6 +121,7 @@ class ChildProcess:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        grace: float = 10.0,
         on_parent_death: signal.Signals = signal.SIGTERM,
     ) -> ChildProcess:
         """Start `command` in a session of its own, with its output in `log`.
@@ -154,7 +158,7 @@ class ChildProcess:
                 popen = _starter.popen(call)
             except OSError as error:
                 raise ProcessError(f"{name} cannot be started: {error}") from error
-        return cls(name, log, popen, log_start)
+        return cls(name, log, grace, popen, log_start)
 
     @property
     def pid(self) -> int:
@@ -240,13 +244,13 @@ class ChildProcess:
         self.wait_until(seen, timeout, what=f"saying {pattern!r}")
         return found[0]
 
-    def stop(self, grace: float = 10.0) -> None:
-        """End it and everything in its process group: SIGTERM, `grace` seconds, SIGKILL."""
+    def stop(self) -> None:
+        """End it and everything in its process group: SIGTERM, the grace, SIGKILL."""
         with self._stopping:
             if self._popen.returncode is not None:
                 return
             self._signal_group(signal.SIGTERM)
-            deadline = time.monotonic() + grace
+            deadline = time.monotonic() + self.grace
             while self.alive and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
             self._signal_group(signal.SIGKILL)  # also what a leader that ended left behind
@@ -279,20 +283,19 @@ class ProcessStack:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        grace: float = 10.0,
         on_parent_death: signal.Signals = signal.SIGTERM,
     ) -> ChildProcess:
         """Start a program on top of the others; see `ChildProcess.start`."""
-        child = ChildProcess.start(name, command, log, env=env, cwd=cwd, on_parent_death=on_parent_death)
+        child = ChildProcess.start(
+            name, command, log, env=env, cwd=cwd, grace=grace, on_parent_death=on_parent_death
+        )
         self._children.append(child)
         return child
 
-    def replace(self, old: ChildProcess, new: ChildProcess) -> None:
-        """Put `new` where the stopped `old` stood, so that the order of stopping stays."""
-        self._children[self._children.index(old)] = new
-
-    def drop(self, child: ChildProcess, grace: float = 10.0) -> None:
+    def drop(self, child: ChildProcess) -> None:
         """Stop one program alone."""
-        child.stop(grace)
+        child.stop()
         self._children.remove(child)
 
     def check(self) -> None:
@@ -301,11 +304,11 @@ class ProcessStack:
             if (code := child.exit_code) is not None:
                 raise child.failure(f"ended with exit code {code}")
 
-    def stop(self, grace: float = 10.0) -> None:
+    def stop(self) -> None:
         """Stop all, last started first; one that resists does not keep the others alive."""
         with contextlib.ExitStack() as stops:
             for child in self._children:
-                stops.callback(child.stop, grace)
+                stops.callback(child.stop)
             self._children = []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from sandbox.controlplane.credentials import CONTROLLERS as CONTROLLERS_USER
 from sandbox.controlplane.credentials import Credentials
 
 LOOPBACK = "127.0.0.1"
@@ -18,7 +19,10 @@ AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
+    "rules": [
+        {"level": "None", "users": ["system:apiserver", "system:anonymous", CONTROLLERS_USER]},
+        {"level": "Metadata"},
+    ],
 }
 
 

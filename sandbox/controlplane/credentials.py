@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 LIFETIME = datetime.timedelta(days=365)
+ADMIN = "admin"
+CONTROLLERS = "controllers"  # a user of their own, so that an audit log tells them from the admin
+USERS = (ADMIN, CONTROLLERS)
 SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
@@ -50,9 +53,10 @@ class Credentials:
         """Kubernetes' static tokens: token,user,uid,"groups"."""
         return self.folder / "tokens.csv"
 
-    @property
-    def admin_token(self) -> str:
-        return self.token_file.read_text().split(",", 1)[0]
+    def token(self, user: str) -> str:
+        """The token of one of USERS."""
+        lines = (line.split(",") for line in self.token_file.read_text().splitlines())
+        return next(line[0] for line in lines if line[1] == user)
 
     @classmethod
     def in_folder(cls, folder: Path) -> Credentials:
@@ -71,7 +75,8 @@ class Credentials:
         self.server_certificate.write_bytes(server.public_bytes(serialization.Encoding.PEM))
         write_private(self.server_key, _pem(server_key))
         write_private(self.service_account_key, _pem(_key()))
-        write_private(self.token_file, f'{secrets.token_urlsafe(32)},admin,admin,"system:masters"\n')
+        tokens = (f'{secrets.token_urlsafe(32)},{user},{user},"system:masters"\n' for user in USERS)
+        write_private(self.token_file, "".join(tokens))
 
 
 def write_private(file: Path, content: str) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 
 from sandbox.controlplane import commands
 from sandbox.controlplane.binaries import Binaries, find_or_build
-from sandbox.controlplane.credentials import Credentials, write_kubeconfig
+from sandbox.controlplane.credentials import ADMIN, CONTROLLERS, Credentials, write_kubeconfig
 from sandbox.controlplane.custom_resources import install
 from sandbox.controlplane.rest import Rest
 from sandbox.processes import ChildProcess, ProcessError, ProcessStack
 
 START_SECONDS = 60.0
-STOP_SECONDS = 5.0
+# The API server has stored all it will within milliseconds of SIGTERM, then lingers for idle connections; the
+# controllers and the store hold nothing that a kill would lose.
+STOP_SECONDS = 1.0
 PORT_ATTEMPTS = 5
 PORT_TAKEN = "address already in use"
 
@@ -56,7 +58,7 @@ class ControlPlane:
         self.kubeconfig = folder / "kubeconfig"
         self.logs = folder / "logs"
         self.ca_file = self._credentials.ca_file
-        self.token = self._credentials.admin_token
+        self.token = self._credentials.token(ADMIN)
         self.server = ""
 
     @classmethod
@@ -101,7 +103,7 @@ class ControlPlane:
                 plane._start(list(crds), port)
                 yield plane
             finally:
-                stack.stop(STOP_SECONDS)
+                stack.stop()
 
     @property
     def rest(self) -> Rest:
@@ -114,7 +116,7 @@ class ControlPlane:
 
     def restart_apiserver(self) -> None:
         """Stop the API server and start it again on the same port; the store and its objects stay."""
-        self._stack.drop(self._api_server, STOP_SECONDS)
+        self._stack.drop(self._api_server)
         self._start_api_server(self._api_port)
 
     def kubeconfig_for_service_account(
@@ -136,24 +138,23 @@ class ControlPlane:
                 "spec": {"expirationSeconds": expiration_seconds},
             },
         )["status"]["token"]
-        write_kubeconfig(
-            path, server=self.server, ca_file=self.ca_file, token=token, user=name, namespace=namespace
-        )
+        self._write_kubeconfig(path, name, token, namespace)
         return path
 
     def _start(self, crds: Sequence[dict[str, Any]], port: int) -> None:
         self._start_etcd()
         self._start_api_server(port)
-        write_kubeconfig(
-            self.kubeconfig,
-            server=self.server,
-            ca_file=self.ca_file,
-            token=self.token,
-            user="admin",
-            namespace="default",
-        )
+        self._write_kubeconfig(self.kubeconfig, ADMIN)
         install(self.rest, crds)
         self._start_controller_manager()
+
+    def _write_kubeconfig(
+        self, file: Path, user: str, token: str | None = None, namespace: str = "default"
+    ) -> None:
+        token = token or self._credentials.token(user)
+        write_kubeconfig(
+            file, server=self.server, ca_file=self.ca_file, token=token, user=user, namespace=namespace
+        )
 
     def _start_etcd(self) -> None:
         def command(port: int) -> list[str]:
@@ -179,11 +180,14 @@ class ControlPlane:
         self._api_server, self._api_port = self._run("kube-apiserver", command, ready, wanted_port)
 
     def _start_controller_manager(self) -> None:
+        kubeconfig = self._folder / "controller-manager.kubeconfig"
+        self._write_kubeconfig(kubeconfig, CONTROLLERS)
+
         def command(port: int) -> list[str]:
             return commands.controller_manager(
                 self._binaries.controller_manager,
                 self._credentials,
-                self.kubeconfig,
+                kubeconfig,
                 port,
             )
 
@@ -204,7 +208,11 @@ class ControlPlane:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             port = wanted_port or free_port()
             child = self._stack.start(
-                name, command(port), self.logs / f"{name}.log", on_parent_death=signal.SIGKILL
+                name,
+                command(port),
+                self.logs / f"{name}.log",
+                grace=STOP_SECONDS,
+                on_parent_death=signal.SIGKILL,
             )
             try:
                 child.wait_until(functools.partial(ready, port), START_SECONDS)

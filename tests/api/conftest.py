@@ -1,0 +1,41 @@
+"""The API tests' control plane: one per pytest process, with every definition that we speak of."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.controlplane import ControlPlane
+from sandbox.crds import argo_crds, kserve_crds
+
+OUR_CRDS = Path(__file__).parents[2] / "crds"
+_numbers = itertools.count(1)
+
+
+def all_crds() -> list[dict[str, Any]]:
+    """KServe's, Argo's and ours."""
+    texts = [file.read_text() for file in sorted(OUR_CRDS.glob("*.yaml"))]
+    ours = [document for text in texts for document in yaml.safe_load_all(text) if document]
+    return [*kserve_crds(), *argo_crds(), *ours]
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane that all tests of this process share; keep to your own `namespace`."""
+    with ControlPlane.started(tmp_path_factory.mktemp("plane"), crds=all_crds()) as started:
+        yield started
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane) -> Iterator[str]:
+    """The name of a new namespace, deleted afterwards, without waiting."""
+    name = f"test-{os.getpid()}-{next(_numbers)}"
+    plane.rest.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    plane.rest.call("DELETE", f"/api/v1/namespaces/{name}")
