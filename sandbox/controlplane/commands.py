@@ -54,6 +54,7 @@ def api_server(program: Path, credentials: Credentials, port: int, etcd_port: in
         f"--tls-private-key-file={credentials.server_key}",
         f"--token-auth-file={credentials.token_file}",
         "--authorization-mode=RBAC",
+        "--allow-privileged=true",  # as clusters do; the admission of PodSecurity decides
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={credentials.service_account_key}",
         f"--service-account-signing-key-file={credentials.service_account_key}",

@@ -24,19 +24,25 @@ def install(rest: Rest, crds: Iterable[dict[str, Any]]) -> None:
     TimeoutError
         If one is not established in time.
     """
-    names = []
+    crds = list(crds)
     for crd in crds:
         name = crd["metadata"]["name"]
         rest.call("PATCH", f"{FOLDER}/{name}?fieldManager={FIELD_MANAGER}&force=true", crd, APPLY)
-        names.append(name)
     deadline = time.monotonic() + ESTABLISHED_SECONDS
-    for name in names:
-        while not _established(rest.call("GET", f"{FOLDER}/{name}")):
+    for crd in crds:
+        while not _served(rest, crd):
             if time.monotonic() > deadline:
+                name = crd["metadata"]["name"]
                 raise TimeoutError(f"the definition {name} was not established in {ESTABLISHED_SECONDS:g} s")
             time.sleep(POLL_SECONDS)
 
 
-def _established(crd: dict[str, Any]) -> bool:
-    conditions = crd.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+def _served(rest: Rest, crd: dict[str, Any]) -> bool:
+    found = rest.call("GET", f"{FOLDER}/{crd['metadata']['name']}")
+    conditions = found.get("status", {}).get("conditions") or []
+    if not any(each["type"] == "Established" and each["status"] == "True" for each in conditions):
+        return False
+    spec = found["spec"]  # established is not yet served: the handler follows a moment later
+    versions = [version["name"] for version in spec["versions"] if version["served"]]
+    folders = (f"/apis/{spec['group']}/{version}/{spec['names']['plural']}" for version in versions)
+    return all(rest.answers(f"{folder}?limit=1") for folder in folders)
