@@ -1,0 +1,40 @@
+"""What can go wrong in a step, sorted by who can put it right: it decides the exit code."""
+
+import os
+import re
+
+_SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
+_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+class TrainerError(Exception):
+    """An error that is told in one sentence, without a traceback."""
+
+    exit_code = 1
+
+
+class WrongInput(TrainerError):
+    """The user can put it right: data, parameters, rights, addresses. Trying again changes nothing."""
+
+    exit_code = 2
+
+
+class Unavailable(TrainerError):
+    """Something outside does not answer. Trying again may help."""
+
+
+def redacted(text: str) -> str:
+    """Return `text` without the credentials of the environment and without users in URLs."""
+    for name in _SECRET_VARIABLES:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, "***")
+    return _USER_IN_URL.sub("***@", text)
+
+
+def one_sentence(error: BaseException, limit: int = 500) -> str:
+    """Return what `error` says on one line, redacted, at most `limit` characters long."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, TrainerError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = redacted(text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

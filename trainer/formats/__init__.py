@@ -1,0 +1,1 @@
+"""One module per format. Each has `recognised(files) -> bool` and `read(directory, files) -> Parts`."""

@@ -1,0 +1,57 @@
+"""Progress as lines of text: readable in a terminal, in a pod's log and in the KFP UI alike."""
+
+import time
+from typing import Any
+
+_BETWEEN_LINES = 5.0  # seconds; the first and the last line of a training are always written
+_KEPT = 1_000
+
+
+def say(text: str) -> None:
+    """Write one line at once, so that whoever follows the log sees it when it happens."""
+    print(text, flush=True)
+
+
+class Progress:
+    """What a recipe tells how far it is.
+
+    Attributes
+    ----------
+    history
+        One entry per finished epoch: its number and the values that were told with it. The learning curve.
+    """
+
+    def __init__(self, now: Any = time.monotonic) -> None:
+        self._now = now
+        self._begin = now()
+        self._last_line = float("-inf")
+        self.history: list[dict[str, float]] = []
+
+    def say(self, text: str) -> None:
+        """Write a line of the recipe's own."""
+        say(text)
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int, **values: float) -> None:
+        """Tell that `step` of `steps` in `epoch` of `epochs` (all counted from 1) is done; written now and then."""
+        done = (epoch - 1 + step / steps) / epochs
+        if self._now() - self._last_line >= _BETWEEN_LINES:
+            self._write(f"epoch {epoch}/{epochs}  step {step}/{steps}", done, values)
+
+    def epoch(self, epoch: int, epochs: int, **values: float) -> None:
+        """Tell that an epoch is done, with the values seen in it (loss, accuracy, …)."""
+        if len(self.history) < _KEPT:
+            self.history.append({"epoch": epoch, **{name: float(value) for name, value in values.items()}})
+        if epoch == epochs or epochs <= 20 or self._now() - self._last_line >= 1.0:
+            self._write(f"epoch {epoch}/{epochs}", epoch / epochs, values)
+
+    def _write(self, at: str, done: float, values: dict[str, float]) -> None:
+        self._last_line = self._now()
+        left = (self._last_line - self._begin) * (1 - done) / done if done else 0.0
+        told = "".join(f"  {name} {value:.4f}" for name, value in values.items())
+        say(f"{at}{told}  {_duration(left)} left" if done < 1 else f"{at}{told}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
