@@ -54,7 +54,12 @@ def _version() -> dict[str, Any]:
     for column in columns:
         if column["name"] in ("Served", "Candidate"):
             column["type"] = "integer"
-    age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation."}
+    age = {
+        "name": "Age",
+        "type": "date",
+        "jsonPath": ".metadata.creationTimestamp",
+        "description": "Time since creation.",
+    }
     return {
         "name": resource.VERSION,
         "served": True,
@@ -109,7 +114,9 @@ def _rewrite(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     if "const" in result:
         result["enum"] = [result.pop("const")]
     if "properties" in result:
-        result["properties"] = {name: _rewrite(part, definitions) for name, part in result["properties"].items()}
+        result["properties"] = {
+            name: _rewrite(part, definitions) for name, part in result["properties"].items()
+        }
     if "items" in result:
         result["items"] = _rewrite(result["items"], definitions)
     if isinstance(result.get("additionalProperties"), dict):
@@ -137,4 +144,6 @@ def _resolve(schema: Schema, definitions: dict[str, Schema]) -> Schema:
 
 
 def _is_any(schema: Schema) -> bool:
-    return not any(key in schema for key in ("type", "enum", "const", "properties", "x-kubernetes-int-or-string"))
+    return not any(
+        key in schema for key in ("type", "enum", "const", "properties", "x-kubernetes-int-or-string")
+    )

@@ -20,7 +20,9 @@ def parse_duration(text: str) -> timedelta:
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     value = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     if not value:
-        raise ValueError(f"{text!r} is no duration: write hours, minutes and seconds, like 30s, 5m, 2h or 1h30m")
+        raise ValueError(
+            f"{text!r} is no duration: write hours, minutes and seconds, like 30s, 5m, 2h or 1h30m"
+        )
     return value
 
 

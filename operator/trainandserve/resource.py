@@ -11,7 +11,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 
 from .durations import format_duration, parse_duration
@@ -155,7 +163,13 @@ Labels = Annotated[
 
 Quantity = Annotated[
     int | str,
-    Field(json_schema_extra={"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True, "maxLength": 24}),
+    Field(
+        json_schema_extra={
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "maxLength": 24,
+        }
+    ),
 ]
 Quantities = Annotated[
     dict[str, Quantity],
@@ -191,8 +205,12 @@ MetricValue = Annotated[float, Field(ge=-1e12, le=1e12)]
 class Resources(Model):
     """Compute resources of a container, as Kubernetes writes them."""
 
-    limits: Quantities | None = Field(None, description="Most that the container may use, by resource: cpu, memory, nvidia.com/gpu.")
-    requests: Quantities | None = Field(None, description="What the scheduler reserves, by resource. Default: the limits.")
+    limits: Quantities | None = Field(
+        None, description="Most that the container may use, by resource: cpu, memory, nvidia.com/gpu."
+    )
+    requests: Quantities | None = Field(
+        None, description="What the scheduler reserves, by resource. Default: the limits."
+    )
 
 
 class TrainingResources(Resources):
@@ -219,9 +237,13 @@ class TrainingResources(Resources):
 class Toleration(Model):
     """A taint that a pod tolerates, as Kubernetes writes it."""
 
-    key: Annotated[str, StringConstraints(max_length=316)] | None = Field(None, description="Key of the taint. Absent: every key.")
+    key: Annotated[str, StringConstraints(max_length=316)] | None = Field(
+        None, description="Key of the taint. Absent: every key."
+    )
     operator: Literal["Exists", "Equal"] | None = Field(None, description="Exists or Equal. Default: Equal.")
-    value: Annotated[str, StringConstraints(max_length=63)] | None = Field(None, description="Value of the taint, with Equal.")
+    value: Annotated[str, StringConstraints(max_length=63)] | None = Field(
+        None, description="Value of the taint, with Equal."
+    )
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="Effect of the taint. Absent: every effect."
     )
@@ -236,7 +258,9 @@ Tolerations = Annotated[list[Toleration], Field(max_length=16)]
 class Data(Model):
     """Where the training data is."""
 
-    uri: S3Uri = Field(description="An object or a prefix in S3: s3://bucket/path/ . All objects below a prefix are the data set.")
+    uri: S3Uri = Field(
+        description="An object or a prefix in S3: s3://bucket/path/ . All objects below a prefix are the data set."
+    )
     secret_name: Name | None = Field(
         None,
         description=(
@@ -249,7 +273,9 @@ class Data(Model):
 class Storage(Model):
     """Where the versions of the model live."""
 
-    uri: S3Uri = Field(description="Prefix in S3. Versions live under <uri>/<namespace>/<name>/<version>-<run>/ .")
+    uri: S3Uri = Field(
+        description="Prefix in S3. Versions live under <uri>/<namespace>/<name>/<version>-<run>/ ."
+    )
     secret_name: Name | None = Field(
         None,
         description=(
@@ -259,7 +285,8 @@ class Storage(Model):
         ),
     )
     deletion_policy: Literal["Retain", "Delete"] | None = Field(
-        None, description="What becomes of the versions when the resource is deleted: Retain or Delete. Default: Retain."
+        None,
+        description="What becomes of the versions when the resource is deleted: Retain or Delete. Default: Retain.",
     )
 
 
@@ -267,7 +294,9 @@ class Retries(Model):
     """How often a failing step is tried again inside its run."""
 
     limit: Annotated[int, Field(ge=0, le=10)] = Field(description="Further tries of a step after its first.")
-    backoff: Duration | None = Field(None, description="Wait before the first further try; doubled each time. Default: 30s.")
+    backoff: Duration | None = Field(
+        None, description="Wait before the first further try; doubled each time. Default: 30s."
+    )
 
 
 class Training(Model):
@@ -320,10 +349,13 @@ class Training(Model):
         ),
     )
     resources: TrainingResources | None = Field(None, description="Compute resources of the train step.")
-    node_selector: Labels | None = Field(None, description="Labels that a node must have to run the train step.")
+    node_selector: Labels | None = Field(
+        None, description="Labels that a node must have to run the train step."
+    )
     tolerations: Tolerations | None = Field(None, description="Taints that the train step tolerates.")
     service_account_name: Name | None = Field(
-        None, description="Service account of the run's pods, in the namespace where runs execute. Default: that of Kubeflow Pipelines."
+        None,
+        description="Service account of the run's pods, in the namespace where runs execute. Default: that of Kubeflow Pipelines.",
     )
     image_pull_secrets: Annotated[list[Name], Field(max_length=8)] | None = Field(
         None, description="Secrets to pull the image with."
@@ -332,15 +364,19 @@ class Training(Model):
     pod_annotations: (
         Annotated[dict[str, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=16)] | None
     ) = Field(None, description="Annotations of the train step's pod.")
-    retries: Retries | None = Field(None, description="Further tries of a failing step, inside the run. Default: limit 2, backoff 30s.")
+    retries: Retries | None = Field(
+        None, description="Further tries of a failing step, inside the run. Default: limit 2, backoff 30s."
+    )
     run_retries: Annotated[int, Field(ge=0, le=10)] | None = Field(
         None, description="Further runs after one that failed or was lost, with growing pauses. Default: 2."
     )
     timeout: Duration | None = Field(
-        None, description="Longest time for the train step, from its start: waiting for a node does not count. Default: 24h."
+        None,
+        description="Longest time for the train step, from its start: waiting for a node does not count. Default: 24h.",
     )
     caching: bool | None = Field(
-        None, description="Whether Kubeflow Pipelines may reuse the results of earlier steps with the same inputs. Default: true."
+        None,
+        description="Whether Kubeflow Pipelines may reuse the results of earlier steps with the same inputs. Default: true.",
     )
 
 
@@ -367,11 +403,18 @@ class Metric(Model):
     name: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(
         description="Name of the metric as the recipe's evaluate function returns it, such as accuracy.",
         json_schema_extra=rules(
-            rule("self.matches('^[A-Za-z_][-A-Za-z0-9_.]*$')", "write the metric's name in letters, digits, _, - and .")
+            rule(
+                "self.matches('^[A-Za-z_][-A-Za-z0-9_.]*$')",
+                "write the metric's name in letters, digits, _, - and .",
+            )
         ),
     )
-    min: MetricValue | None = Field(None, description="Least value that is accepted. Alone, it says that more is better.")
-    max: MetricValue | None = Field(None, description="Largest value that is accepted. Alone, it says that less is better.")
+    min: MetricValue | None = Field(
+        None, description="Least value that is accepted. Alone, it says that more is better."
+    )
+    max: MetricValue | None = Field(
+        None, description="Largest value that is accepted. Alone, it says that less is better."
+    )
     max_regression: Annotated[float, Field(ge=0, le=1e12)] | None = Field(
         None, description="How much worse than the version serving now the new one may be, on the same data."
     )
@@ -381,13 +424,17 @@ class EvaluationData(Model):
     """Data that only the evaluation sees."""
 
     uri: S3Uri = Field(description="An object or a prefix in S3 with held-out data in the same format.")
-    secret_name: Name | None = Field(None, description="Secret to read it with. Default: data.secretName, then storage.secretName.")
+    secret_name: Name | None = Field(
+        None, description="Secret to read it with. Default: data.secretName, then storage.secretName."
+    )
 
 
 class Evaluation(Model):
     """What makes a new model good enough to serve."""
 
-    data: EvaluationData | None = Field(None, description="Held-out data. Default: the data set's own test part.")
+    data: EvaluationData | None = Field(
+        None, description="Held-out data. Default: the data set's own test part."
+    )
     metrics: Annotated[list[Metric], Field(max_length=16)] | None = Field(
         None,
         description="Bounds that the new model must meet, by metric. Without any, every model that was evaluated is accepted.",
@@ -407,19 +454,28 @@ class Serving(Model):
         )
     )
 
-    model_format: Literal["tensorflow"] | None = Field(None, description="Format of the model. Default: tensorflow.")
-    runtime: Name | None = Field(None, description="KServe serving runtime. Default: kserve-tensorflow-serving.")
+    model_format: Literal["tensorflow"] | None = Field(
+        None, description="Format of the model. Default: tensorflow."
+    )
+    runtime: Name | None = Field(
+        None, description="KServe serving runtime. Default: kserve-tensorflow-serving."
+    )
     protocol_version: Literal["v1"] | None = Field(None, description="Protocol of predictions. Default: v1.")
-    min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(None, description="Least number of replicas. Default: 1.")
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Least number of replicas. Default: 1."
+    )
     max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         None, description="Largest number of replicas. Default: KServe's own."
     )
     resources: Resources | None = Field(None, description="Compute resources of the model server.")
     service_account_name: Name | None = Field(None, description="Service account of the model server's pods.")
-    node_selector: Labels | None = Field(None, description="Labels that a node must have to run the model server.")
+    node_selector: Labels | None = Field(
+        None, description="Labels that a node must have to run the model server."
+    )
     tolerations: Tolerations | None = Field(None, description="Taints that the model server tolerates.")
     deletion_policy: Literal["Delete", "Orphan"] | None = Field(
-        None, description="What becomes of the InferenceService when the resource is deleted: Delete or Orphan. Default: Delete."
+        None,
+        description="What becomes of the InferenceService when the resource is deleted: Delete or Orphan. Default: Delete.",
     )
 
 
@@ -473,9 +529,13 @@ class Condition(Model):
     type: Short = Field(description="Type of the condition.")
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     reason: Short = Field(description="One word that says why.")
-    message: Text = Field("", description="A sentence that says what is so, and what to do where something is to be done.")
+    message: Text = Field(
+        "", description="A sentence that says what is so, and what to do where something is to be done."
+    )
     last_transition_time: datetime = Field(description="When the status of this condition last changed.")
-    observed_generation: int | None = Field(None, description="Generation of the specification that this speaks of.")
+    observed_generation: int | None = Field(
+        None, description="Generation of the specification that this speaks of."
+    )
 
 
 class Run(Model):
@@ -487,9 +547,15 @@ class Run(Model):
     state: RunState = Field(description="Submitting, Running, Stopping, Succeeded, Failed, Lost or Stopped.")
     reason: Text = Field("", description="Why the run was started.")
     training_hash: Short = Field("", description="Hash of everything that makes the model.")
-    data_digest: Short | None = Field(None, description="Digest of the training data's listing when the run was planned.")
-    evaluation_digest: Short | None = Field(None, description="Digest of the evaluation data's listing, where there is any.")
-    incumbent: int | None = Field(None, description="Version that the new one is compared with, the one serving at the start.")
+    data_digest: Short | None = Field(
+        None, description="Digest of the training data's listing when the run was planned."
+    )
+    evaluation_digest: Short | None = Field(
+        None, description="Digest of the evaluation data's listing, where there is any."
+    )
+    incumbent: int | None = Field(
+        None, description="Version that the new one is compared with, the one serving at the start."
+    )
     prefix: Uri = Field("", description="Where the run writes its version.")
     failures: int = Field(0, description="Runs for this version that failed or were lost.")
     step: Short | None = Field(None, description="Step under way.")
@@ -498,7 +564,9 @@ class Run(Model):
     superseded: bool | None = Field(None, description="True: stopped because its inputs changed.")
     submitted_at: datetime = Field(description="When the run was about to be submitted.")
     started_at: datetime | None = Field(None, description="When the run was first seen.")
-    train_started_at: datetime | None = Field(None, description="When the train step's container was first seen running.")
+    train_started_at: datetime | None = Field(
+        None, description="When the train step's container was first seen running."
+    )
     missing_since: datetime | None = Field(None, description="Since when the run's Workflow cannot be found.")
     finished_at: datetime | None = Field(None, description="When the run ended.")
     url: Uri | None = Field(None, description="The run in Kubeflow Pipelines' own pages.")
@@ -508,7 +576,9 @@ class Check(Model):
     """One metric of the new version against its bounds."""
 
     name: Short = Field(description="Name of the metric.")
-    value: float | None = Field(None, description="Value of the new version; absent where it is missing or no number.")
+    value: float | None = Field(
+        None, description="Value of the new version; absent where it is missing or no number."
+    )
     incumbent: float | None = Field(None, description="Value of the version that served, on the same data.")
     passed: bool = Field(description="Whether the metric met its bounds.")
     message: Text = Field(description="The comparison in words.")
@@ -521,7 +591,9 @@ class Verdict(Model):
     reason: Short = Field(description="One word that says why.")
     message: Text = Field("", description="The reason in a sentence.")
     gate_hash: Short = Field("", description="Hash of the bounds that were applied.")
-    checks: Annotated[list[Check], Field(max_length=16)] = Field(default_factory=list, description="Every metric with its bounds.")
+    checks: Annotated[list[Check], Field(max_length=16)] = Field(
+        default_factory=list, description="Every metric with its bounds."
+    )
     at: datetime = Field(description="When it was decided.")
 
 
@@ -599,26 +671,37 @@ class Abandoned(Model):
 class Status(Model):
     """What the operator knows. Written by the operator alone."""
 
-    observed_generation: int | None = Field(None, description="Generation of the specification that the status speaks of.")
-    phase: Phase | None = Field(None, description="One word for the whole: Pending, Queued, Training, RollingOut, Serving, Failed or Suspended.")
+    observed_generation: int | None = Field(
+        None, description="Generation of the specification that the status speaks of."
+    )
+    phase: Phase | None = Field(
+        None,
+        description="One word for the whole: Pending, Queued, Training, RollingOut, Serving, Failed or Suspended.",
+    )
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
         default_factory=list,
         description="Ready, Reconciling, Stalled, ModelTrained, ModelAccepted and ModelServed.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     last_version: int | None = Field(None, description="Highest version number ever given out; never falls.")
-    last_training_hash: Short | None = Field(None, description="Hash of the inputs that were last trained or tried.")
+    last_training_hash: Short | None = Field(
+        None, description="Hash of the inputs that were last trained or tried."
+    )
     run: Run | None = Field(None, description="The run of the pipeline under way, or the last one.")
     abandoned: Annotated[list[Abandoned], Field(max_length=32)] = Field(
         default_factory=list, description="Runs that were given up; stopped if they appear."
     )
     candidate: Candidate | None = Field(None, description="The newest version whose result was read.")
     served: Served | None = Field(None, description="What serves, and what is to serve.")
-    summary: Short | None = Field(None, description="The first metric of the newest version, for the printed table.")
+    summary: Short | None = Field(
+        None, description="The first metric of the newest version, for the printed table."
+    )
     history: Annotated[list[HistoryEntry], Field(max_length=50)] = Field(
         default_factory=list, description="Past versions, newest first, at most historyLimit."
     )
-    last_handled_retrain: Short | None = Field(None, description="Value of the retrain annotation that was last acted on.")
+    last_handled_retrain: Short | None = Field(
+        None, description="Value of the retrain annotation that was last acted on."
+    )
 
     def condition(self, kind: str) -> Condition | None:
         """The condition of that type, or None."""

@@ -1,0 +1,322 @@
+"""The whole in conditions and one word: the table of the design, made in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .. import reasons
+from ..observation import Deployment, Observation, Policy, Problem, Unknown
+from ..plan import Plan
+from ..resource import Condition, Phase, Served, Status
+from . import rollout
+from .run import active
+from .training import intent, retries_exhausted
+
+_ORDER = ("Ready", "Reconciling", "Stalled", "ModelTrained", "ModelAccepted", "ModelServed")
+
+
+def with_condition(
+    status: Status, kind: str, state: str, reason: str, message: str, generation: int, now: datetime
+) -> Status:
+    """The status with one condition set; its transition time moves only when its status does."""
+    before = status.condition(kind)
+    since = before.last_transition_time if before and before.status == state else now
+    condition = Condition(
+        type=kind,
+        status=state,
+        reason=reason,
+        message=message[:2048],
+        last_transition_time=since,
+        observed_generation=generation,
+    )
+    others = [one for one in status.conditions if one.type != kind]
+    return status.changed(conditions=sorted([*others, condition], key=lambda c: _ORDER.index(c.type)))
+
+
+def without_condition(status: Status, kind: str) -> Status:
+    """The status without that condition: Reconciling and Stalled are there only while they are true."""
+    return status.changed(conditions=[one for one in status.conditions if one.type != kind])
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the summary is made of."""
+
+    answers: bool
+    """A version was proven and has a pod that is ready."""
+    rolling: bool
+    """The InferenceService is not yet, or no longer, what the target asks for."""
+    training: bool
+    queued: bool
+    ended: bool
+    """Nothing will happen by itself: rejected, or all runs failed."""
+    problem: Problem | None
+
+
+def summarise(seen: Observation, plan: Plan, now: datetime) -> Plan:
+    """Write phase and conditions from the plan's status and what was seen."""
+    found = _findings(seen, plan)
+    generation = seen.resource.metadata.generation
+    status = plan.status.changed(observed_generation=generation)
+    status = _model_trained(seen, status, found, now)
+    status = _model_accepted(seen, status, now)
+    status = _model_served(seen, status, found, now)
+    status = status.changed(phase=_phase(seen, status, found))
+    if seen.resource.spec.suspend:
+        return plan.then(status=_suspended(seen, status, found, now))
+    return plan.then(status=_summary(seen, status, found, now), again=found.problem is not None)
+
+
+def _findings(seen: Observation, plan: Plan) -> Findings:
+    status = plan.status
+    served = status.served or Served()
+    due = intent(seen.resource, status, seen.policy)
+    problem = _problem(seen)
+    rolling = served.target is not None and not (
+        served.target.run_id == served.run_id and rollout.rolled_out(seen.deployment, served.target)
+    )
+    return Findings(
+        answers=served.version is not None and _has_ready_pods(seen),
+        rolling=rolling,
+        training=active(status) or (due is not None and due.attempt > 1),
+        queued=seen.preflight is not None and not seen.preflight.slot and not seen.preflight.problems,
+        ended=due is None and not active(status) and _ended(seen, status, seen.policy),
+        problem=problem,
+    )
+
+
+def _has_ready_pods(seen: Observation) -> bool:
+    return isinstance(seen.deployment, Deployment) and seen.deployment.available > 0
+
+
+def _ended(seen: Observation, status: Status, policy: Policy) -> bool:
+    run, candidate = status.run, status.candidate
+    exhausted = run is not None and run.state in ("Failed", "Lost") and retries_exhausted(seen.resource, run)
+    rejected = candidate is not None and candidate.verdict is not None and not candidate.verdict.accepted
+    return exhausted or rejected
+
+
+def _problem(seen: Observation) -> Problem | None:
+    """The first thing outside that is missing or unknown."""
+    if rollout.not_ours(seen):
+        return Problem(
+            reasons.NOT_OURS,
+            f"an InferenceService {seen.resource.metadata.name} exists that this resource did not make; it is left alone: "
+            "delete it, or give this resource another name",
+        )
+    if seen.failure is not None:
+        return seen.failure
+    if seen.preflight is not None and seen.preflight.problems:
+        return seen.preflight.problems[0]
+    unknown = (seen.recovery, seen.inference_service, seen.run, seen.workflows, seen.result)
+    return next((reading for reading in unknown if isinstance(reading, Unknown)), None)
+
+
+# --- One condition each -------------------------------------------------------------------------------------------
+
+
+def _model_trained(seen: Observation, status: Status, found: Findings, now: datetime) -> Status:
+    state, reason, message = _trained_words(seen, status, found)
+    return with_condition(
+        status, "ModelTrained", state, reason, message, seen.resource.metadata.generation, now
+    )
+
+
+def _trained_words(seen: Observation, status: Status, found: Findings) -> tuple[str, str, str]:
+    run = status.run
+    preflight = seen.preflight
+    if active(status) and run is not None:
+        words = f"version {run.version}, attempt {run.attempt}: {run.reason}"
+        if run.state == "Stopping":
+            return "Unknown", reasons.RUN_STOPPED, f"{words}; being stopped: {run.message}"
+        if run.state == "Submitting":
+            reason = reasons.SUBMISSION_UNCERTAIN if run.message else reasons.TRAINING
+            return "Unknown", reason, run.message or f"{words}; being submitted"
+        return "Unknown", reasons.RUN_STUCK if run.message else reasons.TRAINING, run.message or words
+    if preflight is not None and preflight.problems:
+        text = "; ".join(problem.message for problem in preflight.problems)
+        return "Unknown", preflight.problems[0].reason, text
+    if found.queued:
+        return (
+            "Unknown",
+            reasons.QUEUED,
+            "as many runs as the operator's settings allow are under way; this one waits",
+        )
+    if run is None or run.state == "Stopped":
+        return (
+            "Unknown",
+            reasons.RUN_STOPPED if run else reasons.PROGRESSING,
+            "the next run is being prepared",
+        )
+    if run.state == "Succeeded":
+        return "True", reasons.TRAINED, f"version {run.version} was trained by run {run.id}"
+    if retries_exhausted(seen.resource, run):
+        advice = (
+            "change the training, or set the annotation trainandserve.io/retrain to a new value, to try again"
+        )
+        return (
+            "False",
+            reasons.RETRIES_EXHAUSTED,
+            f"version {run.version}: {run.failures} runs failed, the last: {run.message}; {advice}",
+        )
+    reason = reasons.RUN_FAILED if run.state == "Failed" else reasons.RUN_LOST
+    return "False", reason, f"version {run.version}, attempt {run.attempt}: {run.message}; it is tried again"
+
+
+def _model_accepted(seen: Observation, status: Status, now: datetime) -> Status:
+    verdict = status.candidate.verdict if status.candidate else None
+    generation = seen.resource.metadata.generation
+    if status.candidate is None or verdict is None:
+        return with_condition(
+            status,
+            "ModelAccepted",
+            "Unknown",
+            reasons.NOT_JUDGED,
+            "no version was judged yet",
+            generation,
+            now,
+        )
+    state = "True" if verdict.accepted else "False"
+    words = f"version {status.candidate.version}: {verdict.message}"
+    return with_condition(status, "ModelAccepted", state, verdict.reason, words, generation, now)
+
+
+def _model_served(seen: Observation, status: Status, found: Findings, now: datetime) -> Status:
+    state, reason, message = _served_words(seen, status, found, now)
+    return with_condition(
+        status, "ModelServed", state, reason, message, seen.resource.metadata.generation, now
+    )
+
+
+def _served_words(seen: Observation, status: Status, found: Findings, now: datetime) -> tuple[str, str, str]:
+    served = status.served or Served()
+    if rollout.not_ours(seen) and found.problem:
+        return "False", reasons.NOT_OURS, found.problem.message
+    if served.target is None:
+        return "False", reasons.NOTHING_TO_SERVE, "no version was accepted yet; nothing is served"
+    if not found.rolling:
+        skipped = (served.proof or "").find("not tried") >= 0
+        return (
+            "True",
+            reasons.SMOKE_SKIPPED if skipped else reasons.PROVEN,
+            f"version {served.version}: {served.proof}",
+        )
+    trouble = f": {seen.server_trouble.message}" if seen.server_trouble else ""
+    if found.answers and served.run_id != served.target.run_id:
+        return (
+            "True",
+            reasons.ROLLING_OUT,
+            f"version {served.version} serves, version {served.target.version} is coming up{trouble}",
+        )
+    if found.answers:
+        stuck = _rolling_for(status, now) > seen.policy.proof_deadline
+        return (
+            "True",
+            reasons.ROLLOUT_STUCK if stuck else reasons.ROLLING_OUT,
+            (f"version {served.version} serves while its pods are being changed{trouble}"),
+        )
+    return "False", reasons.ROLLING_OUT, f"version {served.target.version} is coming up{trouble}"
+
+
+def _rolling_for(status: Status, now: datetime) -> timedelta:
+    before = status.condition("Reconciling")
+    return now - before.last_transition_time if before else timedelta(0)
+
+
+# --- The summary --------------------------------------------------------------------------------------------------
+
+
+def _phase(seen: Observation, status: Status, found: Findings) -> Phase:
+    if seen.resource.spec.suspend:
+        return "Suspended"
+    if found.rolling:
+        return "RollingOut"
+    if active(status):
+        return "Training"
+    if found.queued:
+        return "Queued"
+    if found.problem is not None and status.phase not in (None, "Suspended") and found.answers:
+        return status.phase if status.phase != "Pending" else "Serving"
+    if found.training:
+        return "Training"
+    if found.answers:
+        return "Serving"
+    return "Failed" if found.ended else "Pending"
+
+
+def _summary(seen: Observation, status: Status, found: Findings, now: datetime) -> Status:
+    generation = seen.resource.metadata.generation
+    state, reason, message = _ready_words(status, found)
+    status = with_condition(status, "Ready", state, reason, message, generation, now)
+    if _reconciling(found):
+        status = with_condition(
+            status, "Reconciling", "True", reasons.PROGRESSING, _under_way(status), generation, now
+        )
+    else:
+        status = without_condition(status, "Reconciling")
+    if found.ended and not found.answers and not found.rolling:
+        return with_condition(status, "Stalled", "True", reason, message, generation, now)
+    return without_condition(status, "Stalled")
+
+
+def _reconciling(found: Findings) -> bool:
+    if found.answers:
+        return found.rolling
+    return not found.ended or found.rolling
+
+
+def _ready_words(status: Status, found: Findings) -> tuple[str, str, str]:
+    served = status.served or Served()
+    if found.answers:
+        words = f"version {served.version} serves"
+        if found.problem is not None:
+            return "True", found.problem.reason, f"{words}; {found.problem.message}"
+        for kind in ("ModelTrained", "ModelAccepted"):
+            condition = status.condition(kind)
+            if condition and condition.status == "False":
+                return "True", condition.reason, f"{words}; {condition.message}"
+        return "True", reasons.SERVING, words
+    if found.problem is not None:
+        return "False", found.problem.reason, found.problem.message
+    if served.version is not None:
+        return "False", reasons.NOT_ANSWERING, f"version {served.version} has no pod that is ready"
+    condition = next(
+        (c for c in status.conditions if c.type.startswith("Model") and c.status == "False"), None
+    )
+    trained = status.condition("ModelTrained")
+    if found.ended and condition is not None:
+        return "False", condition.reason, condition.message
+    return (
+        "False",
+        reasons.NOT_SERVED_YET,
+        (trained.message if trained and not found.rolling else _under_way(status)),
+    )
+
+
+def _under_way(status: Status) -> str:
+    for kind in ("ModelServed", "ModelTrained"):
+        condition = status.condition(kind)
+        if condition and condition.reason not in (
+            reasons.NOTHING_TO_SERVE,
+            reasons.PROVEN,
+            reasons.SMOKE_SKIPPED,
+        ):
+            return condition.message
+    return "something outside is missing or unknown"
+
+
+def _suspended(seen: Observation, status: Status, found: Findings, now: datetime) -> Status:
+    """Suspended: Ready stays what it was, unless the pods themselves say otherwise; nothing is under way."""
+    ready = status.condition("Ready")
+    generation = seen.resource.metadata.generation
+    answers = found.answers
+    served = status.served or Served()
+    words = f"suspended; version {served.version} serves" if answers else "suspended; nothing serves"
+    state = (
+        ("True" if answers else "False")
+        if isinstance(seen.deployment, Deployment) or not ready
+        else ready.status
+    )
+    status = with_condition(status, "Ready", state, reasons.SUSPENDED, words, generation, now)
+    return without_condition(without_condition(status, "Reconciling"), "Stalled")

@@ -1,0 +1,94 @@
+"""The resource is being deleted: what must end before it may go?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from .. import reasons
+from ..names import FINALIZER
+from ..observation import ABSENT, InferenceService, KfpRun, Observation, Unknown
+from ..plan import (
+    DeleteInferenceService,
+    DeleteVersions,
+    Note,
+    Plan,
+    ReleaseInferenceService,
+    RemoveFinalizer,
+    TerminateRun,
+)
+from .abandoned import stop_abandoned_runs
+from .run import active, stopped, stopping
+
+_LOOK_AGAIN = timedelta(seconds=2)
+
+
+def let_go(seen: Observation, plan: Plan, now: datetime) -> Plan:
+    """Stop the run, take down or release what serves, clean the storage if asked; the finalizer goes last."""
+    if FINALIZER not in seen.resource.metadata.finalizers:
+        return plan
+    waiting = _stop_run(seen, plan, now) or _stop_abandoned(seen, plan, now)
+    if waiting is not None:
+        return _give_up(seen, plan, now) or waiting
+    return _end_serving(seen, plan, now) or _clean(seen, plan)
+
+
+def _stop_run(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
+    """A plan that waits for the run to stop; None when it has."""
+    run = plan.status.run
+    if run is None or not active(plan.status) or (stopped(seen) and run.state != "Submitting"):
+        return None
+    if run.state == "Submitting" and not isinstance(seen.run, KfpRun):
+        return _wait_for_submission(seen, plan, run.submitted_at + seen.policy.submit_patience, now)
+    if stopped(seen):
+        return None
+    status = plan.status.changed(run=run.changed(state="Stopping", message="the resource is being deleted"))
+    return plan.then(*stopping(seen, run.id), status=status, wake=now + _LOOK_AGAIN)
+
+
+def _wait_for_submission(seen: Observation, plan: Plan, until: datetime, now: datetime) -> Plan | None:
+    """A submission without a trace may still turn up until its patience is over."""
+    gone = seen.run is ABSENT and isinstance(seen.workflows, tuple)
+    if gone and not seen.workflows and now >= until:
+        return None
+    actions = stopping(seen, "") if gone and now >= until else ()
+    return plan.then(*actions, wake=max(now + _LOOK_AGAIN, min(until, now + _LOOK_AGAIN)))
+
+
+def _stop_abandoned(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
+    alive = [run for run in seen.abandoned_runs.values() if isinstance(run, KfpRun) and not run.finished]
+    if not alive and not seen.abandoned_workflows:
+        return None
+    return stop_abandoned_runs(seen, plan, now).then(
+        *(TerminateRun(run.id) for run in alive), wake=now + _LOOK_AGAIN
+    )
+
+
+def _give_up(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
+    """Kubeflow Pipelines does not answer: after the patience for it, let go with a warning."""
+    asked = seen.resource.metadata.deletion_timestamp
+    silent = isinstance(seen.run, Unknown) or isinstance(seen.workflows, Unknown)
+    if asked is None or not silent or now < asked + seen.policy.deletion_patience:
+        return None
+    run = plan.status.run
+    words = f"run {run.id if run else ''} may still be under way: Kubeflow Pipelines did not answer; stop it there"
+    note = Note("Warning", reasons.CLEANUP_SKIPPED, words)
+    return (_end_serving(seen, plan, now) or _clean(seen, plan)).then(notes=(note,))
+
+
+def _end_serving(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
+    """A plan that ends or releases our InferenceService; None when there is none of ours left."""
+    service = seen.inference_service
+    if isinstance(service, Unknown):
+        return plan.then(again=True)
+    if not isinstance(service, InferenceService) or not service.controlled_by(seen.resource.metadata.uid):
+        return None
+    if seen.resource.spec.serve.deletion_policy == "Orphan":
+        return plan.then(ReleaseInferenceService(), wake=now + _LOOK_AGAIN)
+    actions = () if service.metadata.get("deletionTimestamp") else (DeleteInferenceService(),)
+    return plan.then(*actions, wake=now + _LOOK_AGAIN)
+
+
+def _clean(seen: Observation, plan: Plan) -> Plan:
+    if seen.resource.spec.storage.deletion_policy == "Delete":
+        return plan.then(DeleteVersions(), RemoveFinalizer())
+    return plan.then(RemoveFinalizer())

@@ -1,0 +1,113 @@
+"""What must a pass look at beyond what the watches brought? As little as the next decision needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from ..names import FINALIZER
+from ..observation import ABSENT, KfpRun, Observation, Unknown
+from ..resource import Served
+from . import rollout
+from .run import active, superseded
+from .training import intent, unjudged
+
+_SERVER_PODS_AFTER = timedelta(seconds=5)
+
+
+class Look(Enum):
+    """One kind of read."""
+
+    RUN = auto()
+    WORKFLOWS = auto()
+    RUN_PODS = auto()
+    ABANDONED = auto()
+    PREFLIGHT = auto()
+    RESULT = auto()
+    PROBE = auto()
+    SERVER_PODS = auto()
+    RECOVERY = auto()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known without asking anybody: from the watches and from earlier passes of this process."""
+
+    workflow_phase: str | None = None
+    """Phase of the run's Workflow in the watch; None when the watch has none."""
+    run_read_at: datetime | None = None
+    progress_since: datetime | None = None
+
+
+def first_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Look]:
+    """What to look at, from the watches' view alone."""
+    resource, status = seen.resource, seen.resource.status
+    looks: set[Look] = set()
+    if active(status) and _run_is_due(seen, known, now):
+        looks.add(Look.RUN)
+    if status.abandoned:
+        looks.add(Look.ABANDONED)
+    if resource.metadata.deletion_timestamp:
+        return frozenset(looks)
+    if FINALIZER not in resource.metadata.finalizers or not status.conditions:
+        return frozenset()
+    if status.last_version is None:
+        looks |= set() if resource.spec.suspend else {Look.PREFLIGHT}
+        looks.add(Look.RECOVERY)
+    looks |= _for_training(seen, now) | _for_serving(seen, now)
+    return frozenset(looks)
+
+
+def _run_is_due(seen: Observation, known: Known, now: datetime) -> bool:
+    """Progress is read at most once in an interval; anything that may end the run is read at once."""
+    run = seen.resource.status.run
+    if run is None or run.state != "Running" or known.run_read_at is None:
+        return True
+    if known.workflow_phase in ("Succeeded", "Failed", "Error", None) or superseded(seen, run):
+        return True
+    return now >= known.run_read_at + seen.policy.run_read_interval
+
+
+def _for_training(seen: Observation, now: datetime) -> set[Look]:
+    resource, status = seen.resource, seen.resource.status
+    if unjudged(status):
+        return {Look.RESULT}
+    wanted = intent(resource, status, seen.policy)
+    if wanted is not None and (wanted.due is None or now >= wanted.due):
+        return {Look.PREFLIGHT}
+    return set()
+
+
+def _for_serving(seen: Observation, now: datetime) -> set[Look]:
+    served = seen.resource.status.served or Served()
+    if served.target is None:
+        return set()
+    if rollout.rolled_out(seen.deployment, served.target):
+        return {Look.PROBE} if served.run_id != served.target.run_id else set()
+    return {Look.SERVER_PODS} if now >= served.target.since + _SERVER_PODS_AFTER else set()
+
+
+def second_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Look]:
+    """What the first looks make it necessary to look at."""
+    run = seen.resource.status.run
+    if run is None or not active(seen.resource.status):
+        return frozenset()
+    looks: set[Look] = set()
+    if isinstance(seen.run, KfpRun) and seen.run.finished:
+        if seen.run.state == "SUCCEEDED":
+            return frozenset() if run.state == "Stopping" else frozenset({Look.RESULT})
+        return frozenset({Look.RUN_PODS})
+    if run.state in ("Submitting", "Stopping") and not (
+        run.state == "Submitting" and isinstance(seen.run, KfpRun)
+    ):
+        looks.add(Look.WORKFLOWS)
+    if run.state == "Running" and known.workflow_phase is None and seen.run is not None:
+        looks.add(Look.WORKFLOWS)
+    if run.missing_since and now >= run.missing_since + seen.policy.lost_patience:
+        looks |= {Look.WORKFLOWS, Look.RESULT}
+    if run.state == "Running" and seen.run not in (None, ABSENT) and not isinstance(seen.run, Unknown):
+        stalled = known.progress_since is not None and now >= known.progress_since + seen.policy.stall_after
+        if stalled or (run.step == "train" and run.train_started_at is None):
+            looks.add(Look.RUN_PODS)
+    return frozenset(looks)

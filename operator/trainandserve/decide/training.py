@@ -1,0 +1,118 @@
+"""Is a new run due, and may it start now?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..hashes import retrain_token, training_hash
+from ..names import RETRAIN, attempt_prefix, run_id
+from ..observation import Observation, Policy
+from ..plan import Plan, SubmitRun
+from ..resource import Run, Status, TrainAndServe
+from .run import active
+
+DEFAULT_RUN_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A run that is due: for which version, which try, from when on, and why."""
+
+    version: int
+    attempt: int
+    failures: int
+    due: datetime | None
+    reason: str
+
+
+def intent(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | None:
+    """What is to be trained next; None when nothing is.
+
+    The same question decides what a pass looks at, so it depends on nothing but the resource and its status.
+    """
+    if resource.spec.suspend or resource.metadata.deletion_timestamp or status.last_version is None:
+        return None
+    if active(status) or unjudged(status):
+        return None
+    if status.last_training_hash != training_hash(resource):
+        return Intent(status.last_version + 1, 1, 0, None, _reason(resource, status))
+    return _retry(resource, status, policy)
+
+
+def unjudged(status: Status) -> bool:
+    """Whether a run succeeded whose result was not read yet."""
+    run, candidate = status.run, status.candidate
+    if run is None or run.state != "Succeeded":
+        return False
+    return candidate is None or candidate.run_id != run.id
+
+
+def _reason(resource: TrainAndServe, status: Status) -> str:
+    if status.last_training_hash is None:
+        return "first version"
+    if status.last_training_hash == "":
+        return "another version serves than the one that was compared"
+    asked = resource.metadata.annotations.get(RETRAIN)
+    if asked is not None and asked != (status.last_handled_retrain or ""):
+        return "asked for by the retrain annotation"
+    return "the training inputs changed"
+
+
+def _retry(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | None:
+    run = status.run
+    if run is None or run.state not in ("Failed", "Lost") or retries_exhausted(resource, run):
+        return None
+    pause = policy.run_backoff * 2 ** min(run.failures - 1, 8) if run.failures else policy.run_backoff * 0
+    due = run.finished_at + pause if run.finished_at else None
+    return Intent(
+        run.version, run.attempt + 1, run.failures, due, f"attempt {run.attempt} failed: {run.message}"[:500]
+    )
+
+
+def retries_exhausted(resource: TrainAndServe, run: Run) -> bool:
+    """Whether as many runs failed for this version as training.runRetries allows."""
+    limit = resource.spec.train.run_retries
+    return run.failures > (DEFAULT_RUN_RETRIES if limit is None else limit)
+
+
+def plan_run(seen: Observation, plan: Plan, now: datetime) -> Plan:
+    """Store the next run as Submitting; the pass whose write stores it submits it, no other."""
+    wanted = intent(seen.resource, plan.status, seen.policy)
+    if wanted is None:
+        return plan
+    if wanted.due and now < wanted.due:
+        return plan.then(wake=wanted.due)
+    preflight = seen.preflight
+    if preflight is None:
+        return plan.then(wake=now)
+    if preflight.problems or not preflight.slot:
+        return plan.then(again=True)
+    run = _run(seen, plan.status, wanted, now)
+    status = plan.status.changed(
+        run=run,
+        last_version=wanted.version,
+        last_training_hash=run.training_hash,
+        last_handled_retrain=retrain_token(seen.resource) or None,
+    )
+    return plan.then(SubmitRun(run), status=status, wake=now + seen.policy.submit_patience)
+
+
+def _run(seen: Observation, status: Status, wanted: Intent, now: datetime) -> Run:
+    resource, preflight = seen.resource, seen.preflight
+    assert preflight is not None
+    identity = run_id(resource.metadata.uid, wanted.version, wanted.attempt)
+    return Run(
+        version=wanted.version,
+        attempt=wanted.attempt,
+        id=identity,
+        state="Submitting",
+        reason=wanted.reason,
+        training_hash=training_hash(resource),
+        data_digest=preflight.data_digest,
+        evaluation_digest=preflight.evaluation_digest,
+        incumbent=status.served.version if status.served else None,
+        prefix=attempt_prefix(resource, wanted.version, identity),
+        failures=wanted.failures,
+        submitted_at=now,
+    )

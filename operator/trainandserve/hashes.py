@@ -1,0 +1,59 @@
+"""The three hashes that tell what a change to a resource means.
+
+Each is taken over what the user set and nothing else: no default of the operator is in them, so that an upgrade of the
+operator retrains nothing, judges nothing anew and restarts no model server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from .names import RETRAIN
+from .resource import TrainAndServe
+
+_MODEL_FIELDS = ("image", "entrypoint", "parameters", "packages")
+_SERVING_OMITTED = ("deletionPolicy",)
+
+
+def digest(value: Any) -> str:
+    """Short stable hash of a JSON value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def retrain_token(resource: TrainAndServe) -> str:
+    """The retrain annotation; where it was taken away, the value that was last acted on (taking it away asks for nothing)."""
+    asked = resource.metadata.annotations.get(RETRAIN)
+    return asked if asked is not None else (resource.status.last_handled_retrain or "")
+
+
+def training_inputs(resource: TrainAndServe) -> dict[str, Any]:
+    """Everything the user set that makes the model, by name."""
+    spec = resource.spec
+    training = spec.training.as_set() if spec.training else {}
+    inputs: dict[str, Any] = {name: training[name] for name in _MODEL_FIELDS if name in training}
+    inputs["data"] = spec.data.uri
+    if spec.evaluation and spec.evaluation.data:
+        inputs["evaluationData"] = spec.evaluation.data.uri
+    if token := retrain_token(resource):
+        inputs["retrain"] = token
+    return inputs
+
+
+def training_hash(resource: TrainAndServe) -> str:
+    """Changes when a new model is due."""
+    return digest(training_inputs(resource))
+
+
+def gate_hash(resource: TrainAndServe) -> str:
+    """Changes when stored results must be judged again."""
+    return digest(sorted((metric.as_set() for metric in resource.spec.metrics), key=lambda m: str(m["name"])))
+
+
+def serving_hash(resource: TrainAndServe) -> str:
+    """Changes when the InferenceService must change although the model does not."""
+    serving = resource.spec.serving.as_set() if resource.spec.serving else {}
+    inputs = {name: value for name, value in serving.items() if name not in _SERVING_OMITTED}
+    return digest({**inputs, "secretName": resource.spec.storage.secret_name})

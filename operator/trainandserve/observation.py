@@ -1,0 +1,249 @@
+"""What one pass saw: values only, nothing that can be asked for more.
+
+A reading is the thing itself, `ABSENT` (an answer that means so), an `Unknown` (no answer, or none that can be relied on)
+or None (nobody looked). Absent and unknown are never the same: what depends on an unknown does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from .resource import TrainAndServe
+from .settings import Settings
+
+T = TypeVar("T")
+
+
+class Absence(Enum):
+    """The one value that says: it was looked for and is not there."""
+
+    ABSENT = auto()
+
+
+ABSENT: Final = Absence.ABSENT
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is missing or wrong outside; the message says what to do."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Unknown(Problem):
+    """No answer that can be relied on."""
+
+
+Reading: TypeAlias = T | Literal[Absence.ABSENT] | Unknown | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run, as Kubeflow Pipelines reports it."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True)
+class KfpRun:
+    """A run, as Kubeflow Pipelines reports it. A missing state means pending."""
+
+    id: str
+    state: str
+    steps: tuple[Step, ...] = ()
+    description: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether this is a last state."""
+        return self.state in ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The metadata of one Argo Workflow of a run."""
+
+    namespace: str
+    name: str
+    run_id: str
+    phase: str = ""
+
+
+@dataclass(frozen=True)
+class RunPods:
+    """What a run's nodes and pods say beyond what Kubeflow Pipelines reports."""
+
+    train_started_at: datetime | None = None
+    trouble: Problem | None = None
+    waits_for_node: bool = False
+    failure: str | None = None
+    """The failing step and its message, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Whether a run could start now, and on which data."""
+
+    problems: tuple[Problem, ...] = ()
+    data_digest: str | None = None
+    evaluation_digest: str | None = None
+    slot: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result file that names this resource, version and run, and whose manifest fits the bucket."""
+
+    version: int
+    run_id: str
+    digest: str
+    metrics: Mapping[str, float]
+    samples: int | None = None
+    incumbent_version: int | None = None
+    incumbent_metrics: Mapping[str, float] | None = None
+    incumbent_error: str | None = None
+    training_hash: str = ""
+    retrain_token: str = ""
+    data_digest: str | None = None
+    sample: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The Deployment behind an InferenceService."""
+
+    run_id: str | None
+    source_uri: str | None
+    generation: int
+    observed_generation: int
+    desired: int
+    replicas: int
+    updated: int
+    ready: int
+    available: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether every replica is of the present template, and available."""
+        return (
+            self.observed_generation >= self.generation
+            and self.updated >= max(self.desired, 1)
+            and self.replicas == self.updated == self.available
+        )
+
+
+@dataclass(frozen=True)
+class InferenceService:
+    """The live InferenceService, with what matters of it."""
+
+    body: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Its metadata as the API server gave it."""
+        found: Mapping[str, Any] = self.body.get("metadata", {})
+        return found
+
+    @property
+    def resource_version(self) -> str:
+        """Its resourceVersion: what an apply is decided from."""
+        return str(self.metadata.get("resourceVersion", ""))
+
+    @property
+    def url(self) -> str | None:
+        """Where it answers outside the cluster, else inside."""
+        status = self.body.get("status", {})
+        return status.get("url") or self.address
+
+    @property
+    def address(self) -> str | None:
+        """Where it answers inside the cluster."""
+        found: str | None = (self.body.get("status", {}).get("address") or {}).get("url")
+        return found
+
+    def controlled_by(self, uid: str) -> bool:
+        """Whether the resource with this uid is its controller."""
+        owners = self.metadata.get("ownerReferences", ())
+        return any(owner.get("uid") == uid and owner.get("controller") for owner in owners)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Predictions asked of the model server since it was seen to be settled."""
+
+    state: Literal["answering", "failing", "skipped"]
+    since: datetime
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ServerTrouble:
+    """Why the new pods of the model server are not ready."""
+
+    message: str
+    for_good: bool = False
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What annotations and version records tell of a resource whose status is gone."""
+
+    last_version: int = 0
+    newest: Result | None = None
+    newest_prefix: str = ""
+    served: Result | None = None
+    served_prefix: str = ""
+    running: KfpRun | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The operator's settings that decisions depend on."""
+
+    submit_patience: timedelta
+    lost_patience: timedelta
+    run_backoff: timedelta
+    run_read_interval: timedelta
+    stall_after: timedelta
+    proof_deadline: timedelta
+    proof_duration: timedelta
+    deletion_patience: timedelta
+    kfp_ui_url: str | None = None
+    kfp_namespace: str = "kubeflow"
+    istio_sidecar: bool | None = None
+    pre_stop: timedelta = timedelta(seconds=6)
+    pre_stop_runtimes_with_own: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """The part of the settings that decisions depend on."""
+        return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The whole present state, as far as it was looked at."""
+
+    resource: TrainAndServe
+    policy: Policy
+    inference_service: Reading[InferenceService] = ABSENT
+    deployment: Reading[Deployment] = ABSENT
+    run: Reading[KfpRun] = None
+    workflows: tuple[Workflow, ...] | Unknown | None = None
+    run_pods: RunPods | None = None
+    abandoned_runs: Mapping[str, Reading[KfpRun]] = field(default_factory=dict)
+    abandoned_workflows: tuple[Workflow, ...] = ()
+    preflight: Preflight | None = None
+    result: Result | Problem | None = None
+    probe: Probe | None = None
+    server_trouble: ServerTrouble | None = None
+    recovery: Recovery | Unknown | None = None
+    failure: Problem | None = None
+    """Why the last effect of this resource did not work."""
