@@ -1,0 +1,348 @@
+"""The KServe stand-in: InferenceServices in, Deployments, pods, processes and status out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from sandbox.kserve import manifests, status
+from sandbox.kserve.cluster import (
+    DEPLOYMENTS,
+    EVENTS,
+    INFERENCE_SERVICES,
+    PODS,
+    ApiError,
+    Cluster,
+    Kind,
+)
+from sandbox.kserve.kubelet import Pace, PodRun
+from sandbox.kserve.replicas import KSERVE, Replicas
+from sandbox.kserve.rollout import DeploymentFacts, rfc3339
+from sandbox.kserve.servers import Servers
+from sandbox.kserve.spec import (
+    FINALIZER,
+    GROUP,
+    ISVC_LABEL,
+    TENSORFLOW_RUNTIME,
+    VERSION,
+    Finding,
+    InferenceService,
+    Problem,
+    Runtime,
+    choose_runtime,
+    failed_workload,
+    rejected_mode,
+    unsupported_storage,
+)
+from sandbox.kserve.workload import Workload
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+PROGRESS_DEADLINE_SECONDS = 600.0
+CONFLICT_PAUSE, MAX_PAUSE = 0.02, 5.0
+CREATE_RETRY_SECONDS = 1.0
+WEBHOOK = "kserve-webhook-server"
+
+
+class KServe:
+    """KServe v0.20 in Standard mode with a cluster's controllers and kubelet, for one machine.
+
+    Not for an API server beside which a deployment controller, a scheduler or a kubelet runs: both would
+    create pods.
+
+    Parameters
+    ----------
+    kubeconfig
+        An API server with KServe's resource definitions, and the right to do anything.
+    servers
+        What runs the pods' containers. Closed by `stop`.
+    progress_deadline
+        Seconds after which a rollout that does not come forward is reported.
+    pace
+        How much faster than a cluster restarts and endings are.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        servers: Servers,
+        *,
+        progress_deadline: float = PROGRESS_DEADLINE_SECONDS,
+        pace: Pace | None = None,
+        runtimes: tuple[Runtime, ...] = (TENSORFLOW_RUNTIME,),
+    ) -> None:
+        self._kubeconfig, self._servers, self._runtimes = kubeconfig, servers, runtimes
+        self._deadline, self._pace = progress_deadline, pace or Pace()
+        self._workloads: dict[Key, Workload] = {}
+        self._due: set[Key] = set()
+        self._workers: dict[Key, asyncio.Task[None]] = {}
+        self._alarms: dict[Key, asyncio.TimerHandle] = {}
+        self._watches: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Connect, list and watch. Returns at once; what exists is brought up in the background."""
+        self._stopping = False
+        self._cluster = await Cluster.connected(self._kubeconfig)
+        self._replicas = Replicas(self._cluster, self._servers, self._pace, self._deadline)
+        watched: list[tuple[Kind, str, Callable[[Any], None]]] = [
+            (INFERENCE_SERVICES, "", self._saw_isvc),
+            (DEPLOYMENTS, ISVC_LABEL, self._saw_child),
+            (PODS, ISVC_LABEL, self._saw_child),
+        ]
+        self._watches = [
+            asyncio.create_task(
+                self._cluster.watch_forever(kind, selector, seen), name=f"watch {kind.plural}"
+            )
+            for kind, selector, seen in watched
+        ]
+
+    async def stop(self) -> None:
+        """Stop watching and end every process; the objects stay, for a later stand-in to go on with."""
+        self._stopping = True
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        tasks = [*self._watches, *self._workers.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(workload.halt() for workload in self._workloads.values()))
+        self._workloads.clear()
+        await self._servers.close()
+        await self._cluster.close()
+
+    def pods(self, namespace: str, name: str) -> list[PodRun]:
+        """The pods of an InferenceService that are to stay. For tests: ``.container.kill()``."""
+        workload = self._workloads.get((namespace, name))
+        return workload.staying() if workload else []
+
+    def _saw_isvc(self, found: dict[str, Any]) -> None:
+        self.enqueue((found["metadata"]["namespace"], found["metadata"]["name"]))
+
+    def _saw_child(self, found: dict[str, Any]) -> None:
+        self.enqueue((found["metadata"]["namespace"], found["metadata"]["labels"][ISVC_LABEL]))
+
+    def enqueue(self, key: Key) -> None:
+        """Have an InferenceService looked at, now or after the pass that is on."""
+        if self._stopping:
+            return
+        self._due.add(key)
+        if key not in self._workers:
+            self._workers[key] = asyncio.create_task(self._work(key), name=f"InferenceService {key}")
+
+    async def _work(self, key: Key) -> None:
+        pause = CONFLICT_PAUSE
+        try:
+            while key in self._due:
+                self._due.discard(key)
+                try:
+                    self._wake(key, await self._pass(key))
+                    pause = CONFLICT_PAUSE
+                except ApiError as error:
+                    if error.status not in (404, 409):
+                        logger.warning("%s/%s: %s", *key, error)
+                    self._due.add(key)
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    logger.warning("%s/%s: %r", *key, error)
+                    self._due.add(key)
+                if key in self._due and pause > CONFLICT_PAUSE:
+                    await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_PAUSE) if key in self._due else pause
+        finally:
+            del self._workers[key]
+
+    def _wake(self, key: Key, seconds: float | None) -> None:
+        if (alarm := self._alarms.pop(key, None)) is not None:
+            alarm.cancel()
+        if seconds is not None and not self._stopping:
+            self._alarms[key] = asyncio.get_running_loop().call_later(max(seconds, 0.01), self.enqueue, key)
+
+    async def _pass(self, key: Key) -> float | None:
+        """Look at one InferenceService and do what is missing; seconds until it should be looked at again."""
+        found = await self._cluster.get(INFERENCE_SERVICES, *key)
+        if found is None:
+            await self._drop(key)
+            return None
+        isvc = InferenceService(found)
+        if (held := self._workloads.get(key)) is not None and held.uid != isvc.uid:
+            await self._drop(key)
+        if isvc.being_deleted:
+            await self._delete(isvc, key)
+            return None
+        isvc = await self._prepared(isvc)
+        if isvc.stop_requested:
+            await self._replicas.remove(isvc, self._workloads.get(key))
+            await self._write(isvc, status.stopped(isvc, _now()))
+            return None
+        runtime = await self._deployable(isvc)
+        return None if runtime is None else await self._deploy(isvc, runtime, key)
+
+    async def _drop(self, key: Key) -> None:
+        workload = self._workloads.pop(key, None)
+        if workload is not None:
+            await workload.leave(workload.pods.values())
+            await workload.address.close()
+
+    async def _delete(self, isvc: InferenceService, key: Key) -> None:
+        if FINALIZER not in isvc.finalizers:
+            return
+        await self._replicas.remove(isvc, self._workloads.get(key))
+        await self._drop(key)
+        left = [finalizer for finalizer in isvc.finalizers if finalizer != FINALIZER]
+        body = {"metadata": {"finalizers": left, "resourceVersion": isvc.metadata["resourceVersion"]}}
+        await self._cluster.patch(INFERENCE_SERVICES, isvc.namespace, isvc.name, body=body, manager=KSERVE)
+
+    async def _prepared(self, isvc: InferenceService) -> InferenceService:
+        """The InferenceService with its finalizer, and with the annotation that the real webhook adds."""
+        raw: Any = isvc.raw
+        if isvc.defaulted_annotations:
+            body: dict[str, Any] = {"metadata": {"annotations": isvc.defaulted_annotations}}
+            raw = (
+                await self._cluster.patch(
+                    INFERENCE_SERVICES, isvc.namespace, isvc.name, body=body, manager=WEBHOOK
+                )
+                or raw
+            )
+        if FINALIZER not in isvc.finalizers:
+            finalizers = [*isvc.finalizers, FINALIZER]
+            body = {
+                "metadata": {
+                    "finalizers": finalizers,
+                    "resourceVersion": raw["metadata"]["resourceVersion"],
+                }
+            }
+            raw = (
+                await self._cluster.patch(
+                    INFERENCE_SERVICES, isvc.namespace, isvc.name, body=body, manager=KSERVE
+                )
+                or raw
+            )
+        return InferenceService(raw)
+
+    async def _deployable(self, isvc: InferenceService) -> Runtime | None:
+        """The runtime to deploy with, or None once status and event say why nothing can be deployed."""
+        finding = rejected_mode(isvc) or unsupported_storage(isvc)
+        chosen = choose_runtime(isvc, self._runtimes)
+        runtime = chosen if isinstance(chosen, Runtime) else None
+        if finding is None and not isinstance(chosen, Runtime):
+            finding = chosen
+        finding = finding or failed_workload(isvc)
+        if finding is None:
+            return runtime
+        await self._refuse(isvc, finding, runtime.name if runtime else None)
+        return None
+
+    async def _refuse(self, isvc: InferenceService, finding: Finding, runtime: str | None) -> None:
+        reason = finding.problem.value
+        if finding.problem is Problem.STORAGE_NOT_SUPPORTED:
+            reason = "InternalError"
+        refused = status.refused(isvc, finding, runtime, _now())
+        if await self._write(isvc, refused) or finding.problem is Problem.STORAGE_NOT_SUPPORTED:
+            await self._event(isvc, reason, finding.message)
+
+    async def _deploy(self, isvc: InferenceService, runtime: Runtime, key: Key) -> float | None:
+        workload = await self._workload(isvc, key)
+
+        def changed() -> None:
+            self.enqueue(key)
+
+        wanted = manifests.deployment(isvc, runtime, self._deadline)
+        template = wanted["spec"]["template"]
+        try:
+            deployment = await self._replicas.apply(wanted)
+        except ApiError as error:
+            if error.status != 422:
+                raise
+            await self._event(isvc, "InternalError", str(error))  # the old pods serve on
+            return MAX_PAUSE
+        await self._replicas.adopt(isvc, workload, changed)
+        wanted_hash = manifests.template_hash(template)
+        isvc = await self._tell(isvc, workload, runtime, deployment, wanted_hash)
+        deployment, facts = await self._replicas.roll(
+            isvc, workload, deployment=deployment, template=template, now=_now(), changed=changed
+        )
+        isvc = await self._tell(isvc, workload, runtime, deployment, wanted_hash)
+        # Once more: the model becomes Loaded one write after Ready.
+        await self._tell(isvc, workload, runtime, deployment, wanted_hash)
+        return _wake_after(facts)
+
+    async def _workload(self, isvc: InferenceService, key: Key) -> Workload:
+        if key not in self._workloads:
+            workload = Workload(isvc.uid)
+            await workload.open(isvc.status)
+            self._workloads[key] = workload
+        return self._workloads[key]
+
+    async def _tell(
+        self,
+        isvc: InferenceService,
+        workload: Workload,
+        runtime: Runtime,
+        deployment: dict[str, Any],
+        template_hash: str,
+    ) -> InferenceService:
+        seen = status.Workload(
+            runtime=runtime.name,
+            deployment_status=deployment.get("status") or {},
+            newest_pod=workload.newest(template_hash),
+            ready_pods=workload.ready_pods,
+            url=workload.address.url,
+        )
+        return await self._write(isvc, status.running(isvc, seen, _now())) or isvc
+
+    async def _write(self, isvc: InferenceService, wanted: dict[str, Any]) -> InferenceService | None:
+        """Write the status if it is another than the one read; the InferenceService as written, or None."""
+        if wanted == isvc.status:
+            return None
+        body = dict(isvc.raw) | {"status": wanted}
+        return InferenceService(
+            await self._cluster.replace(INFERENCE_SERVICES, body, KSERVE, subresource="status")
+        )
+
+    async def _event(self, isvc: InferenceService, reason: str, message: str) -> None:
+        """A Warning about the InferenceService; not repeated (a real one counts repetitions)."""
+        name = (
+            f"{isvc.name}.{manifests.template_hash({'uid': isvc.uid, 'reason': reason, 'message': message})}"
+        )
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": isvc.namespace},
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "source": {"component": "v1beta1Controllers"},
+            "firstTimestamp": rfc3339(_now()),
+            "lastTimestamp": rfc3339(_now()),
+            "count": 1,
+            "involvedObject": {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": "InferenceService",
+                "name": isvc.name,
+                "namespace": isvc.namespace,
+                "uid": isvc.uid,
+            },
+        }
+        with contextlib.suppress(ApiError):
+            await self._cluster.create(EVENTS, body, KSERVE)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _wake_after(facts: DeploymentFacts) -> float | None:
+    """When to look again without an event: a pod that was refused, a deadline that is near."""
+    if facts.create_failure:
+        return CREATE_RETRY_SECONDS
+    if facts.complete or facts.overdue(_now()):
+        return None
+    return facts.deadline - (_now() - facts.progressed_at).total_seconds()

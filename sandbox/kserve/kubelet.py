@@ -1,0 +1,334 @@
+"""One pod's life: storage initializer, model server, probes, restarts with back-off, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+from sandbox.kserve.cluster import PODS, ApiError, Cluster
+from sandbox.kserve.credentials import resolved
+from sandbox.kserve.manifests import CONTAINER, HASH_LABEL, STORAGE_INITIALIZER
+from sandbox.kserve.proxy import Address
+from sandbox.kserve.rollout import PodView, rfc3339
+from sandbox.kserve.servers import Container, Exit, Servers
+
+MANAGER = "kubelet"
+BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 10.0, 300.0
+HEALTHY_SECONDS = 600.0  # after which a crash starts the back-off anew
+PROBE_SECONDS = 0.1
+DRAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much faster than a cluster the stand-in is.
+
+    Attributes
+    ----------
+    backoff
+        Factor on the restart back-off of 10 to 300 s.
+    pre_stop
+        Factor on a ``preStop`` sleep. Requests are drained in any case.
+    """
+
+    backoff: float = 1.0
+    pre_stop: float = 0.1
+
+
+@dataclass
+class ContainerState:
+    """A container's entry in the pod's status."""
+
+    name: str
+    image: str
+    restarts: int = 0
+    ready: bool = False
+    container_id: str = ""
+    state: dict[str, Any] = field(default_factory=lambda: {"waiting": {"reason": "PodInitializing"}})
+    last: dict[str, Any] = field(default_factory=dict)
+
+    def started(self, container_id: str) -> None:
+        if "terminated" in self.state:
+            self.last = self.state
+        if self.last:
+            self.restarts += 1
+        self.container_id = container_id
+        self.state = {"running": {"startedAt": _now()}}
+
+    def ended(self, how: Exit, message: bool) -> None:
+        started = self.state.get("running", {}).get("startedAt", _now())
+        said: dict[str, Any] = {"exitCode": how.code, "reason": "Error" if how.code else "Completed"}
+        said |= {"startedAt": started, "finishedAt": _now(), "containerID": self.container_id}
+        if message and how.code and how.log:
+            said["message"] = how.log
+        self.ready = how.code == 0
+        self.state = {"terminated": said}
+
+    def backs_off(self, seconds: float, pod: str) -> None:
+        self.last = self.state if "terminated" in self.state else self.last
+        message = f"back-off {seconds:g}s restarting failed container={self.name} pod={pod}"
+        self.state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+
+    def to_status(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "image": self.image,
+            "imageID": self.image,
+            "containerID": self.container_id,
+            "restartCount": self.restarts,
+            "ready": self.ready,
+            "started": "running" in self.state,
+            "state": self.state,
+            "lastState": self.last,
+        }
+
+
+def backoff(failures: int, scale: float) -> float:
+    """Seconds before the next start after `failures` in a row: none, then 10, 20, 40 ... 300, scaled."""
+    if failures < 2:
+        return 0.0
+    return min(BACKOFF_SECONDS * 2.0 ** (failures - 2), MAX_BACKOFF_SECONDS) * scale
+
+
+def _now() -> str:
+    return rfc3339(datetime.now(UTC))
+
+
+class PodRun:
+    """Runs one Pod object and writes its status.
+
+    Parameters
+    ----------
+    changed
+        Called after every change that the controller should look at.
+    """
+
+    def __init__(
+        self,
+        pod: dict[str, Any],
+        model: str,
+        *,
+        cluster: Cluster,
+        servers: Servers,
+        address: Address,
+        pace: Pace,
+        changed: Callable[[], None],
+    ) -> None:
+        self.object, self._model = pod, model
+        self._cluster, self._servers, self._address = cluster, servers, address
+        self._pace, self._changed = pace, changed
+        spec, before = pod["spec"], pod.get("status") or {}
+        self._container_spec = next(c for c in spec["containers"] if c["name"] == CONTAINER)
+        self._init_spec = next(c for c in spec["initContainers"] if c["name"] == STORAGE_INITIALIZER)
+        self.initializer = _resumed(self._init_spec, before.get("initContainerStatuses"))
+        self.server = _resumed(self._container_spec, before.get("containerStatuses"))
+        self._started = _now()
+        self.container: Container | None = None
+        self.leaving: asyncio.Task[None] | None = None
+        self._halting = False
+        self._life = asyncio.create_task(self._live(), name=f"pod {self.name}")
+
+    @property
+    def name(self) -> str:
+        return str(self.object["metadata"]["name"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.object["metadata"]["uid"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.object["metadata"]["namespace"])
+
+    @property
+    def template_hash(self) -> str:
+        return str(self.object["metadata"]["labels"].get(HASH_LABEL, ""))
+
+    @property
+    def replica_set_uid(self) -> str:
+        return str(self.object["metadata"]["ownerReferences"][0]["uid"])
+
+    @property
+    def is_ready(self) -> bool:
+        return self.server.ready and "running" in self.server.state
+
+    @property
+    def view(self) -> PodView:
+        return PodView(self.name, self.template_hash, self.is_ready)
+
+    def status(self) -> dict[str, Any]:
+        initialized = "terminated" in self.initializer.state and self.initializer.ready
+        conditions = {
+            "PodScheduled": True,
+            "Initialized": initialized,
+            "ContainersReady": self.is_ready,
+            "Ready": self.is_ready,
+        }
+        return {
+            "phase": "Running" if initialized else "Pending",
+            "conditions": [{"type": kind, "status": str(value)} for kind, value in conditions.items()],
+            "initContainerStatuses": [self.initializer.to_status()],
+            "containerStatuses": [self.server.to_status()],
+            "startTime": self._started,
+            "hostIP": "127.0.0.1",
+            "hostIPs": [{"ip": "127.0.0.1"}],
+            "podIP": "127.0.0.1",
+            "podIPs": [{"ip": "127.0.0.1"}],
+        }
+
+    async def _tell(self) -> None:
+        """Write the status, then wake the controller; a pod or a server that is gone stops nothing."""
+        with contextlib.suppress(ApiError, aiohttp.ClientError, TimeoutError):
+            body = {"status": self.status()}
+            await self._cluster.patch(
+                PODS, self.namespace, self.name, body=body, manager=MANAGER, subresource="status"
+            )
+        self._changed()
+
+    async def _live(self) -> None:
+        await self._initialize()
+        failures = 0
+        while True:
+            started = time.monotonic()
+            how = await self._serve_once()
+            if self._halting:
+                return
+            failures = 1 if time.monotonic() - started > HEALTHY_SECONDS else failures + 1
+            message = self._container_spec.get("terminationMessagePolicy") == "FallbackToLogsOnError"
+            self.server.ended(how, message)
+            self.server.ready = False
+            await self._tell()
+            await self._back_off(self.server, failures)
+
+    async def _initialize(self) -> None:
+        failures = 0
+        while True:
+            variables = await self._variables()
+            self.initializer.started(f"init://{self.uid}")
+            await self._tell()
+            how = await self._servers.initialize(self.uid, self._init_spec["args"][0], variables)
+            self.initializer.ended(how, message=True)
+            await self._tell()
+            if how.code == 0:
+                return
+            failures += 1
+            await self._back_off(self.initializer, failures)
+
+    async def _variables(self) -> dict[str, str]:
+        while True:
+            try:
+                return await resolved(self._cluster, self.namespace, self._init_spec.get("env") or [])
+            except (ApiError, aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(1.0)
+
+    async def _back_off(self, container: ContainerState, failures: int) -> None:
+        seconds = backoff(failures, self._pace.backoff)
+        if seconds:
+            container.backs_off(backoff(failures, 1.0), f"{self.name}_{self.namespace}({self.uid})")
+            await self._tell()
+        await asyncio.sleep(seconds)
+
+    async def _serve_once(self) -> Exit:
+        """Start the server, let it serve while its probe succeeds, until it ends."""
+        plain = {row["name"]: row["value"] for row in self._container_spec.get("env", []) if "value" in row}
+        self.container = await self._servers.serve(self.uid, self._model, plain)
+        self.server.started(self.container.container_id)
+        await self._tell()
+        probing = asyncio.create_task(self._probe(self.container))
+        try:
+            return await self.container.wait()
+        finally:
+            probing.cancel()
+            self._address.remove(self.uid)
+            await self.container.stop()
+
+    async def _probe(self, container: Container) -> None:
+        probe = self._container_spec.get("readinessProbe") or {}
+        allowed, failed = int(probe.get("failureThreshold", 3)), 0
+        async with aiohttp.ClientSession() as session:
+            while True:
+                url = container.url
+                answered = url is not None and await _answers(session, url, probe)
+                failed = 0 if answered else failed + 1
+                if answered and not self.server.ready and url is not None:
+                    self._address.add(self.uid, url)
+                    await self._turned(True)
+                elif not answered and self.server.ready and failed >= allowed:
+                    self._address.remove(self.uid)
+                    await self._turned(False)
+                # Quick until ready; then as often as asked, since nothing else is done for it.
+                await asyncio.sleep(
+                    float(probe.get("periodSeconds", 10)) if self.server.ready else PROBE_SECONDS
+                )
+
+    async def _turned(self, ready: bool) -> None:
+        self.server.ready = ready
+        await self._tell()
+
+    def leave(self) -> asyncio.Task[None]:
+        """Begin the pod's end, once: out of the address, drained, preStop, SIGTERM, Pod object deleted."""
+        if self.leaving is None:
+            self._address.remove(self.uid)
+            self.leaving = asyncio.create_task(self._leave(), name=f"end of pod {self.name}")
+        return self.leaving
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(ApiError, aiohttp.ClientError, TimeoutError):
+            await self._cluster.delete(PODS, self.namespace, self.name)  # it says Terminating from here on
+        self._changed()
+        await self._address.drained(self.uid, DRAIN_SECONDS)
+        if self.is_ready:
+            await asyncio.sleep(self._pre_stop_seconds() * self._pace.pre_stop)
+        await self.halt()
+        await self._servers.forget(self.uid)
+        with contextlib.suppress(ApiError, aiohttp.ClientError, TimeoutError):
+            await self._cluster.delete(PODS, self.namespace, self.name, grace=0)
+        self._changed()
+
+    def _pre_stop_seconds(self) -> float:
+        hook = ((self._container_spec.get("lifecycle") or {}).get("preStop") or {}).get("sleep") or {}
+        return float(hook.get("seconds", 0))
+
+    async def halt(self) -> None:
+        """Stop the processes and leave the Pod object as it is, as a node does that goes away."""
+        self._halting = True
+        self._address.remove(self.uid)
+        if self.container is not None:
+            await self.container.stop()
+        self._life.cancel()
+        await asyncio.gather(self._life, return_exceptions=True)
+
+
+def _resumed(spec: dict[str, Any], before: list[dict[str, Any]] | None) -> ContainerState:
+    """A container's state; of a pod that an earlier stand-in ran, with its count of restarts going on."""
+    state = ContainerState(spec["name"], spec.get("image", ""))
+    for row in before or []:
+        if row["name"] == state.name and row.get("containerID"):
+            state.restarts = int(row.get("restartCount", 0))
+            ended = {"exitCode": 255, "reason": "Unknown", "startedAt": _now(), "finishedAt": _now()}
+            state.last = {"terminated": ended}
+    return state
+
+
+async def _answers(session: aiohttp.ClientSession, url: str, probe: dict[str, Any]) -> bool:
+    """Whether the container passes its readiness probe; ports are not looked at, it has one."""
+    seconds = float(probe.get("timeoutSeconds", 1))
+    try:
+        if asked := probe.get("httpGet"):
+            timeout = aiohttp.ClientTimeout(total=max(seconds, 1.0))
+            async with session.get(url + asked.get("path", "/"), timeout=timeout) as answer:
+                return 200 <= answer.status < 400
+        host, port = url.removeprefix("http://").split(":")
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), seconds)
+        writer.close()
+        await writer.wait_closed()
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
+    return True

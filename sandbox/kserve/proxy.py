@@ -1,0 +1,131 @@
+"""One stable loopback address per InferenceService: the part of Service, kube-proxy and Ingress."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+MAX_BODY = 2**30
+# Of one connection and not of the message: the two connections are not the same.
+_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host"}
+)
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """A ready pod, and how many requests are on their way through it."""
+
+    url: str
+    requests: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        self.requests += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.requests -= 1
+            if not self.requests:
+                self.idle.set()
+
+
+class Address:
+    """Forwards to ready pods in turn; 503 while there is none.
+
+    A request is counted on its pod from the moment the pod is chosen, so a pod that was taken out and has
+    none left can be stopped without losing one.
+    """
+
+    def __init__(self) -> None:
+        self._endpoints: dict[str, Endpoint] = {}
+        self._leaving: dict[str, Endpoint] = {}
+        self._turn = itertools.count()
+        self._runner: web.AppRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def open(self, port: int = 0) -> None:
+        """Listen on `port` if it is free, else on any."""
+        # A new connection for every request: a kept one may be closed by the pod just as it is used.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=None), auto_decompress=False
+        )
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._forward)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError:
+            await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    def add(self, pod: str, url: str) -> None:
+        self._endpoints[pod] = endpoint = Endpoint(url)
+        endpoint.idle.set()
+
+    def remove(self, pod: str) -> None:
+        """New requests go elsewhere from now on; those on their way go on."""
+        if (endpoint := self._endpoints.pop(pod, None)) is not None:
+            self._leaving[pod] = endpoint
+
+    async def drained(self, pod: str, seconds: float) -> None:
+        """Wait until no request is on its way through a pod that was removed, at most `seconds`."""
+        endpoint = self._leaving.get(pod)
+        with contextlib.suppress(TimeoutError):
+            if endpoint is not None:
+                await asyncio.wait_for(endpoint.idle.wait(), seconds)
+        self._leaving.pop(pod, None)
+
+    def _next(self) -> Endpoint | None:
+        ready = list(self._endpoints.values())
+        return ready[next(self._turn) % len(ready)] if ready else None
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        for _ in range(len(self._endpoints) or 1):
+            endpoint = self._next()
+            if endpoint is None:
+                break
+            with endpoint.busy():
+                try:
+                    return await self._through(endpoint, request, body)
+                except aiohttp.ClientConnectorError:
+                    continue  # nothing was sent: another pod may have it
+                except aiohttp.ClientError as error:
+                    return web.Response(status=502, text=f"the pod broke the connection: {error}\n")
+        return web.Response(status=503, text="no ready pod serves this InferenceService\n")
+
+    async def _through(self, endpoint: Endpoint, request: web.Request, body: bytes) -> web.Response:
+        assert self._session is not None
+        headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _HOP)
+        url = endpoint.url + request.raw_path
+        async with self._session.request(
+            request.method, url, data=body or None, headers=headers, allow_redirects=False
+        ) as answer:
+            content = await answer.read()
+            kept = CIMultiDict(
+                (k, v) for k, v in answer.headers.items() if k.lower() not in _HOP | {"content-length"}
+            )
+            return web.Response(status=answer.status, body=content, headers=kept)

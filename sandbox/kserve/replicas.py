@@ -1,0 +1,227 @@
+"""The Deployment, its ReplicaSets and Pods as objects: what the controllers of a real cluster would write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sandbox.kserve import manifests
+from sandbox.kserve.cluster import DEPLOYMENTS, PODS, REPLICA_SETS, ApiError, Cluster
+from sandbox.kserve.credentials import ServiceAccountMissingError, storage_variables
+from sandbox.kserve.kubelet import Pace, PodRun
+from sandbox.kserve.rollout import DeploymentFacts, decide, deployment_status
+from sandbox.kserve.servers import Servers
+from sandbox.kserve.spec import ISVC_LABEL, InferenceService
+from sandbox.kserve.workload import Workload
+
+KSERVE, CONTROLLER = "manager", "kube-controller-manager"
+KEPT_REVISIONS = 10
+Object = dict[str, Any]
+
+
+class Replicas:
+    """Plays the deployment and the replica set controller for all InferenceServices.
+
+    Parameters
+    ----------
+    deadline
+        Seconds without progress after which a rollout is reported as stuck.
+    """
+
+    def __init__(self, cluster: Cluster, servers: Servers, pace: Pace, deadline: float) -> None:
+        self._cluster, self._servers, self._pace = cluster, servers, pace
+        self.deadline = deadline
+
+    async def apply(self, wanted: Object) -> Object:
+        """Create the Deployment, or put it back to what it has to be (no change, no new resourceVersion)."""
+        metadata = wanted["metadata"]
+        found = await self._cluster.get(DEPLOYMENTS, metadata["namespace"], metadata["name"])
+        if found is None or "deletionTimestamp" in found["metadata"]:
+            return await self._cluster.create(DEPLOYMENTS, wanted, KSERVE)
+        revision = (found["metadata"].get("annotations") or {}).get(manifests.REVISION_ANNOTATION)
+        if revision is not None:
+            metadata["annotations"][manifests.REVISION_ANNOTATION] = revision
+        return await self._cluster.replace(DEPLOYMENTS, wanted, KSERVE)
+
+    async def adopt(self, isvc: InferenceService, workload: Workload, changed: Callable[[], None]) -> None:
+        """Run the Pod objects that an earlier stand-in left, end those that somebody deleted."""
+        found = await self._cluster.list(PODS, isvc.namespace, f"{ISVC_LABEL}={isvc.name}")
+        alive = {pod["metadata"]["name"]: pod for pod in found}
+        for name, run in workload.pods.items():
+            if name not in alive or "deletionTimestamp" in alive[name]["metadata"]:
+                run.leave()
+        for name, pod in alive.items():
+            if name in workload.pods or not pod["metadata"].get("ownerReferences"):
+                continue
+            if "deletionTimestamp" in pod["metadata"]:
+                await self._cluster.delete(PODS, isvc.namespace, name, grace=0)
+            else:
+                workload.pods[name] = self._run(pod, isvc, workload, changed)
+        workload.forget_gone()
+
+    def _run(
+        self, pod: Object, isvc: InferenceService, workload: Workload, changed: Callable[[], None]
+    ) -> PodRun:
+        return PodRun(
+            pod,
+            isvc.name,
+            cluster=self._cluster,
+            servers=self._servers,
+            address=workload.address,
+            pace=self._pace,
+            changed=changed,
+        )
+
+    async def roll(
+        self,
+        isvc: InferenceService,
+        workload: Workload,
+        *,
+        deployment: Object,
+        template: Object,
+        now: datetime,
+        changed: Callable[[], None],
+    ) -> tuple[Object, DeploymentFacts]:
+        """One step of the rollout, and the Deployment's status after it."""
+        wanted = manifests.template_hash(template)
+        current = await self._replica_set(isvc, deployment, template)
+        owners = await self._owned(isvc, deployment)
+        for run in workload.staying():
+            if run.replica_set_uid not in owners:
+                run.leave()  # its ReplicaSet went with a deleted Deployment
+        plan = decide(workload.views(), wanted, deployment["spec"]["replicas"])
+        for name in plan.delete:
+            workload.pods[name].leave()
+        failure = await self._create(plan.create, isvc, workload, current, changed)
+        await self._scale(owners, workload)
+        facts = DeploymentFacts(
+            generation=deployment["metadata"]["generation"],
+            replicas=deployment["spec"]["replicas"],
+            wanted=wanted,
+            replica_set=current["metadata"]["name"],
+            pods=workload.views(),
+            progressed_at=now,
+            deadline=self.deadline,
+            create_failure=failure,
+        )
+        previous = deployment.get("status") or {}
+        facts = replace(facts, progressed_at=workload.progressed_at(facts, previous, now))
+        status = deployment_status(facts, previous, now)
+        if status != previous:
+            body = deployment | {"status": status}
+            deployment = await self._cluster.replace(DEPLOYMENTS, body, CONTROLLER, subresource="status")
+            workload.count_ready()
+        return deployment, facts
+
+    async def _owned(self, isvc: InferenceService, deployment: Object) -> dict[str, Object]:
+        found = await self._cluster.list(REPLICA_SETS, isvc.namespace, f"{ISVC_LABEL}={isvc.name}")
+        return {one["metadata"]["uid"]: one for one in found if _owner(one) == deployment["metadata"]["uid"]}
+
+    async def _replica_set(self, isvc: InferenceService, deployment: Object, template: Object) -> Object:
+        """The ReplicaSet of the template, made, or brought to the front if it is an earlier one."""
+        owned = list((await self._owned(isvc, deployment)).values())
+        newest = max((_revision(one) for one in owned), default=0)
+        wanted = manifests.replica_set(deployment, template, newest + 1)
+        current = next((o for o in owned if o["metadata"]["name"] == wanted["metadata"]["name"]), None)
+        if current is None:
+            stale = await self._cluster.get(REPLICA_SETS, isvc.namespace, wanted["metadata"]["name"])
+            if stale is not None:
+                await self._cluster.delete(REPLICA_SETS, isvc.namespace, wanted["metadata"]["name"])
+            current = await self._cluster.create(REPLICA_SETS, wanted, CONTROLLER)
+        elif _revision(current) < newest:
+            body = current | {
+                "metadata": current["metadata"] | {"annotations": wanted["metadata"]["annotations"]}
+            }
+            current = await self._cluster.replace(REPLICA_SETS, body, CONTROLLER)
+        await self._number(deployment, _revision(current))
+        return current
+
+    async def _number(self, deployment: Object, revision: int) -> None:
+        metadata = deployment["metadata"]
+        if metadata["annotations"].get(manifests.REVISION_ANNOTATION) == str(revision):
+            return
+        body = {"metadata": {"annotations": {manifests.REVISION_ANNOTATION: str(revision)}}}
+        patched = await self._cluster.patch(
+            DEPLOYMENTS, metadata["namespace"], metadata["name"], body=body, manager=CONTROLLER
+        )
+        if patched is not None:
+            deployment["metadata"] = patched["metadata"]
+
+    async def _create(
+        self,
+        count: int,
+        isvc: InferenceService,
+        workload: Workload,
+        replica_set: Object,
+        changed: Callable[[], None],
+    ) -> str | None:
+        """Create pods; the text of a refusal, if there was one."""
+        if not count:
+            return None
+        try:
+            variables = await storage_variables(
+                self._cluster, isvc.namespace, isvc.annotations, isvc.service_account
+            )
+            for _ in range(count):
+                pod = await self._cluster.create(PODS, manifests.pod(replica_set, variables), CONTROLLER)
+                workload.pods[pod["metadata"]["name"]] = self._run(pod, isvc, workload, changed)
+        except ServiceAccountMissingError as error:
+            return f'pods "{replica_set["metadata"]["name"]}-" is forbidden: {error}'
+        except ApiError as error:
+            return str(error)
+        return None
+
+    async def _scale(self, owners: Mapping[str, Object], workload: Workload) -> None:
+        """Let every ReplicaSet say how many pods it has; old ones beyond the history go."""
+        for uid, one in owners.items():
+            runs = [run for run in workload.staying() if run.replica_set_uid == uid]
+            ready = sum(run.is_ready for run in runs)
+            metadata = one["metadata"]
+            if one["spec"]["replicas"] != len(runs):
+                body = {"spec": {"replicas": len(runs)}}
+                await self._cluster.patch(
+                    REPLICA_SETS, metadata["namespace"], metadata["name"], body=body, manager=CONTROLLER
+                )
+            status = {"replicas": len(runs), "readyReplicas": ready, "availableReplicas": ready}
+            status |= {"fullyLabeledReplicas": len(runs), "observedGeneration": metadata["generation"]}
+            before = one.get("status") or {}
+            if any(
+                before.get(key, 0) != value for key, value in status.items() if key != "observedGeneration"
+            ):
+                await self._cluster.patch(
+                    REPLICA_SETS,
+                    metadata["namespace"],
+                    metadata["name"],
+                    body={"status": status},
+                    manager=CONTROLLER,
+                    subresource="status",
+                )
+        spare = sorted(owners.values(), key=_revision)[: -KEPT_REVISIONS - 1]
+        for one in spare:
+            if not any(run.replica_set_uid == one["metadata"]["uid"] for run in workload.pods.values()):
+                await self._cluster.delete(
+                    REPLICA_SETS, one["metadata"]["namespace"], one["metadata"]["name"]
+                )
+
+    async def remove(self, isvc: InferenceService, workload: Workload | None) -> None:
+        """Delete the Deployment and what hangs on it, also where no garbage collector runs."""
+        name, selector = manifests.predictor_name(isvc.name), f"{ISVC_LABEL}={isvc.name}"
+        await self._cluster.delete(DEPLOYMENTS, isvc.namespace, name)
+        for one in await self._cluster.list(REPLICA_SETS, isvc.namespace, selector):
+            await self._cluster.delete(REPLICA_SETS, isvc.namespace, one["metadata"]["name"])
+        if workload is not None:
+            await workload.leave(workload.pods.values())
+            workload.forget_gone()
+        for pod in await self._cluster.list(PODS, isvc.namespace, selector):
+            await self._cluster.delete(PODS, isvc.namespace, pod["metadata"]["name"], grace=0)
+
+
+def _owner(one: Mapping[str, Any]) -> str:
+    references = one["metadata"].get("ownerReferences") or [{}]
+    return str(references[0].get("uid", ""))
+
+
+def _revision(one: Mapping[str, Any]) -> int:
+    return int((one["metadata"].get("annotations") or {}).get(manifests.REVISION_ANNOTATION, 0))
