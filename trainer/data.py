@@ -23,7 +23,9 @@ def read(directory: Path) -> Parts:
     if npz.recognised(files):
         return npz.read(directory, files)
     shown = ", ".join(path.name for path in files[:3]) + (", …" if len(files) > 3 else "")
-    raise WrongInput(f"{directory} holds no data set that is understood, only {shown}; understood are {UNDERSTOOD}")
+    raise WrongInput(
+        f"{directory} holds no data set that is understood, only {shown}; understood are {UNDERSTOOD}"
+    )
 
 
 def _files(directory: Path) -> list[Path]:

@@ -20,8 +20,8 @@ class Examples:
     Attributes
     ----------
     inputs
-        Images: uint8 [n, height, width, channels], pixel values 0-255. May be a memory-mapped file: index it in
-        pieces rather than converting the whole.
+        Images: uint8 [n, height, width, channels], pixel values 0-255. May be a memory-mapped file: index it
+        in pieces rather than converting the whole.
     labels
         int64 [n], each an index into the data set's class names.
     """
@@ -66,9 +66,9 @@ class Parts:
     def data_set(self, share: float = 0.2, seed: int = 0) -> tuple[DataSet, str]:
         """Return a data set to train with, and a line that says where its test part comes from.
 
-        Where the data has no test part, `share` of it becomes one. Which examples go there depends on nothing but
-        the example's own bytes and `seed`: when data is added later, no example changes sides, so a model of an
-        earlier version has never seen what a later one is compared with it on.
+        Where the data has no test part, `share` of it becomes one. Which examples go there depends on nothing
+        but the example's own bytes and `seed`: when data is added later, no example changes sides, so a model
+        of an earlier version has never seen what a later one is compared with it on.
 
         Raises
         ------
@@ -76,7 +76,9 @@ class Parts:
             If there is nothing to train on, or only one class.
         """
         if self.train is None:
-            raise WrongInput(f"{self.source} holds a test part but nothing to train on; add training examples")
+            raise WrongInput(
+                f"{self.source} holds a test part but nothing to train on; add training examples"
+            )
         data, said = DataSet(self.train, self.train, self.class_names), "test part: the data's own"
         if self.test is not None:
             data = replace(data, test=self.test)
@@ -84,12 +86,16 @@ class Parts:
             kept_back = _hashes(self.train.inputs, seed) < share * 2**_HASHED_BITS
             train, test = self.train.at(np.flatnonzero(~kept_back)), self.train.at(np.flatnonzero(kept_back))
             if not len(test) or not len(train):
-                raise WrongInput(f"{self.source} holds {len(self.train)} examples: too few to keep a test part back")
+                raise WrongInput(
+                    f"{self.source} holds {len(self.train)} examples: too few to keep a test part back"
+                )
             data = replace(data, train=train, test=test)
-            said = f"test part: the data has none, so {len(test)} of {len(self.train)} were kept back (seed {seed})"
+            said = (
+                f"test part: the data has none, {len(test)} of {len(self.train)} are kept back (seed {seed})"
+            )
         if len(classes := np.unique(data.train.labels)) < 2:
             raise WrongInput(
-                f"{self.source} holds examples of one class only ({self.class_names[classes[0]]}) to train on;"
+                f"{self.source} holds training examples of one class only ({self.class_names[classes[0]]});"
                 " at least two are needed"
             )
         return data, said
@@ -103,7 +109,7 @@ class Parts:
 
 def _hashes(inputs: npt.NDArray[Any], seed: int) -> npt.NDArray[np.uint8]:
     salt = str(seed).encode()
-    digests = (hashlib.blake2b(np.ascontiguousarray(row), digest_size=1, salt=salt).digest() for row in inputs)
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=1, salt=salt).digest() for row in inputs)
     return np.frombuffer(b"".join(digests), dtype=np.uint8)
 
 
@@ -113,10 +119,13 @@ def images(found: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
     Raises
     ------
     WrongInput
-        If it has another number of dimensions, is empty, or holds anything but whole pixel values from 0 to 255.
+        If it has another number of dimensions, is empty, or holds anything but whole pixel values from 0 to
+        255.
     """
     if found.ndim not in (3, 4):
-        raise WrongInput(f"{where} has the shape {found.shape}; images are [n, height, width] or [n, height, width, channels]")
+        raise WrongInput(
+            f"{where} has the shape {found.shape}; images are [n, height, width] or [n, height, width, channels]"
+        )
     if 0 in found.shape:
         raise WrongInput(f"{where} holds no images (shape {found.shape})")
     if found.ndim == 3:
@@ -129,11 +138,15 @@ def _pixels(found: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
         raise WrongInput(f"{where} holds {found.dtype} where pixel values 0-255 are expected")
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         broken = int(np.flatnonzero(~np.isfinite(found).reshape(len(found), -1).all(axis=1))[0])
-        raise WrongInput(f"{where} holds a value that is not a number (NaN or infinite), first in image {broken}")
+        raise WrongInput(
+            f"{where} holds a value that is not a number (NaN or infinite), first in image {broken}"
+        )
     low, high = float(found.min()), float(found.max())
     pixels = found.astype(np.uint8) if low >= 0 and high <= 255 else None
     if pixels is None or not np.array_equal(pixels, found):
-        raise WrongInput(f"{where} holds values from {low:g} to {high:g} that are not whole pixel values 0-255; scale them")
+        raise WrongInput(
+            f"{where} holds values from {low:g} to {high:g} that are not whole pixel values 0-255; scale them"
+        )
     return pixels
 
 
@@ -152,11 +165,17 @@ def labels(found: npt.NDArray[Any], where: str) -> npt.NDArray[np.int64]:
     if not len(found):
         raise WrongInput(f"{where} holds no labels")
     if found.dtype.kind == "f" and not np.isfinite(found).all():
-        raise WrongInput(f"{where} holds a label that is not a number (NaN), first at {int(np.argmin(np.isfinite(found)))}")
-    if found.dtype.kind not in "iuf" or (found.dtype.kind == "f" and not np.array_equal(found, np.floor(found))):
+        raise WrongInput(
+            f"{where} holds a label that is not a number (NaN), first at {int(np.argmin(np.isfinite(found)))}"
+        )
+    if found.dtype.kind not in "iuf" or (
+        found.dtype.kind == "f" and not np.array_equal(found, np.floor(found))
+    ):
         raise WrongInput(f"{where} holds labels of the type {found.dtype}; class numbers from 0 are expected")
     if found.min() < 0 or found.max() >= MAX_CLASSES:
-        raise WrongInput(f"{where} holds labels from {found.min()} to {found.max()}; 0 to {MAX_CLASSES - 1} are possible")
+        raise WrongInput(
+            f"{where} holds labels from {found.min()} to {found.max()}; 0 to {MAX_CLASSES - 1} are possible"
+        )
     return found.astype(np.int64)
 
 
@@ -168,7 +187,7 @@ def examples(inputs: npt.NDArray[Any], found: npt.NDArray[np.int64], where: str)
 
 
 def numbered(source: str, train: Examples | None, test: Examples | None) -> Parts:
-    """Return the parts of a data set whose classes are numbers; raise `WrongInput` if the parts differ in shape."""
+    """Return a data set whose classes are numbers; raise `WrongInput` if its parts differ in shape."""
     found = [part for part in (train, test) if part is not None]
     if train is not None and test is not None and train.inputs.shape[1:] != test.inputs.shape[1:]:
         raise WrongInput(

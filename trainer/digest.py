@@ -27,8 +27,8 @@ class StoredObject:
 def data_digest(objects: Iterable[StoredObject]) -> str:
     """Return "sha256:" and the hex digest over key, size and ETag of each object, sorted by key.
 
-    Each object adds "key, NUL, size, NUL, etag, newline" in UTF-8. The operator computes the same from its own
-    listing, so this rule is part of the agreement between the two.
+    Each object adds "key, NUL, size, NUL, etag, newline" in UTF-8. The operator computes the same from its
+    own listing, so this rule is part of the agreement between the two.
     """
     digest = hashlib.sha256()
     for stored in sorted(objects, key=lambda each: each.key):

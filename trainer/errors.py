@@ -13,13 +13,13 @@ class TrainerError(Exception):
     exit_code = 1
 
 
-class WrongInput(TrainerError):
+class WrongInput(TrainerError):  # noqa: N818  (a finding, not a type)
     """The user can put it right: data, parameters, rights, addresses. Trying again changes nothing."""
 
     exit_code = 2
 
 
-class Unavailable(TrainerError):
+class Unavailable(TrainerError):  # noqa: N818
     """Something outside does not answer. Trying again may help."""
 
 

@@ -16,8 +16,8 @@ _UNFINISHED = ".unfinished"
 def folder(directory: Path, record: str) -> Iterator[dict[str, Any]]:
     """Yield a record to fill while `directory` is written; it is stored as `directory`/`record`, last of all.
 
-    What an earlier try of the same step left there is removed first; it is known by its record or by the mark of an
-    unfinished one.
+    What an earlier try of the same step left there is removed first; it is known by its record or by the mark
+    of an unfinished one.
 
     Raises
     ------
@@ -29,7 +29,9 @@ def folder(directory: Path, record: str) -> Iterator[dict[str, Any]]:
         directory.mkdir(parents=True, exist_ok=True)
         found = list(directory.iterdir())
         if found and not mark.exists() and not (directory / record).exists():
-            raise WrongInput(f"{directory} already holds other files ({found[0].name}); give an empty or a new folder")
+            raise WrongInput(
+                f"{directory} already holds other files ({found[0].name}); give an empty or a new folder"
+            )
         mark.touch()
         for path in found:
             if path != mark:

@@ -1,5 +1,6 @@
 """Progress as lines of text: readable in a terminal, in a pod's log and in the KFP UI alike."""
 
+import math
 import time
 from typing import Any
 
@@ -32,7 +33,7 @@ class Progress:
         say(text)
 
     def step(self, epoch: int, epochs: int, step: int, steps: int, **values: float) -> None:
-        """Tell that `step` of `steps` in `epoch` of `epochs` (all counted from 1) is done; written now and then."""
+        """Tell that a step of an epoch (both counted from 1) is done; a line is written every few seconds."""
         done = (epoch - 1 + step / steps) / epochs
         if self._now() - self._last_line >= _BETWEEN_LINES:
             self._write(f"epoch {epoch}/{epochs}  step {step}/{steps}", done, values)
@@ -43,6 +44,13 @@ class Progress:
             self.history.append({"epoch": epoch, **{name: float(value) for name, value in values.items()}})
         if epoch == epochs or epochs <= 20 or self._now() - self._last_line >= 1.0:
             self._write(f"epoch {epoch}/{epochs}", epoch / epochs, values)
+
+    def strict_history(self) -> list[dict[str, float | None]]:
+        """Return the history as JSON can say it: None for what is not a number."""
+        return [
+            {name: value if math.isfinite(value) else None for name, value in entry.items()}
+            for entry in self.history
+        ]
 
     def _write(self, at: str, done: float, values: dict[str, float]) -> None:
         self._last_line = self._now()

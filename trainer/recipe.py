@@ -5,23 +5,26 @@ A recipe is an importable Python module, named by `entrypoint` (``mypackage.mymo
     def train(data: DataSet, parameters: Mapping[str, Any], model_dir: Path, progress: Progress) -> None
     def evaluate(model_dir: Path, data: DataSet) -> Mapping[str, float]
 
-`train` learns from ``data.train`` (images: ``inputs`` uint8 [n, height, width, channels], pixel values 0-255; ``labels``
-int64 [n], indices into ``data.class_names``) and writes a TensorFlow SavedModel straight into `model_dir`, an existing empty
-folder: ``saved_model.pb`` must lie in it afterwards. Its signature ``serving_default`` has one input; what it takes is what
-clients send: pixel values 0-255 as float32 [n, height, width, channels]. Preprocessing belongs inside. It may look at
-``data.test``, but what it learns from there makes its own metrics worthless. `progress` takes ``progress.epoch(1, 20,
-loss=0.3)``, ``progress.step(...)`` and ``progress.say("a line")``.
+`train` learns from ``data.train`` (images: ``inputs`` uint8 [n, height, width, channels], pixel values 0-255;
+``labels`` int64 [n], indices into ``data.class_names``) and writes a TensorFlow SavedModel straight into
+`model_dir`, an existing empty folder: ``saved_model.pb`` must lie in it afterwards. Its signature
+``serving_default`` has one input; what it takes is what clients send: pixel values 0-255 as float32 [n,
+height, width, channels]. Preprocessing belongs inside. It may look at ``data.test``, but what it learns from
+there makes its own metrics worthless. `progress` takes ``progress.epoch(1, 20, loss=0.3)``,
+``progress.step(...)`` and ``progress.say("a line")``.
 
-`evaluate` returns metrics by name (numbers; not-a-number is stored as null, and a bound on it then rejects the model) of the
-model in `model_dir` on ``data.test`` (``data.train`` may be empty). It is called for the model just trained *and* for the one
-serving now, which an older recipe may have made: it goes through the signature ``serving_default`` and nothing else
-(`trainer.saved_model.predictions` does). Raise any exception where a model cannot take the data.
+`evaluate` returns metrics by name (numbers; not-a-number is stored as null, and a bound on it then rejects
+the model) of the model in `model_dir` on ``data.test`` (``data.train`` may be empty). It is called for the
+model just trained *and* for the one serving now, which an older recipe may have made: it goes through the
+signature ``serving_default`` and nothing else (`trainer.saved_model.predictions` does). Raise any exception
+where a model cannot take the data.
 
-A module may also hold ``PARAMETERS``, a sequence of `Parameter`. With it, `parameters` arrives complete with defaults, and
-unknown or ill-typed ones end the step before any work is done; without it, they arrive as the user wrote them.
+A module may also hold ``PARAMETERS``, a sequence of `Parameter`. With it, `parameters` arrives complete with
+defaults, and unknown or ill-typed ones end the step before any work is done; without it, they arrive as the
+user wrote them.
 
-Both functions run in a fresh process, in steps of their own and possibly on different machines: nothing passes from one to the
-other but the files in `model_dir`.
+Both functions run in a fresh process, in steps of their own and possibly on different machines: nothing
+passes from one to the other but the files in `model_dir`.
 """
 
 import difflib
@@ -67,7 +70,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     def value(self, given: Any) -> bool | int | float | str:
-        """Return `given` as this parameter's type; raise `WrongInput` if it is none of it or out of bounds."""
+        """Return `given` as this parameter's type; raise `WrongInput` if it cannot be that."""
         value = self._typed(given)
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             raise WrongInput(f"parameter {self.name} is {given!r}; {self._wanted()}")
@@ -90,7 +93,9 @@ class Parameter:
     def _wanted(self) -> str:
         if self.choices:
             return f"one of {', '.join(self.choices)} is expected"
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(self.default)]
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[
+            type(self.default)
+        ]
         low = f" from {self.minimum:g}" if self.minimum is not None else ""
         high = f" up to {self.maximum:g}" if self.maximum is not None else ""
         return f"{kind}{low}{high} is expected"
@@ -121,21 +126,29 @@ class Recipe:
                 raise WrongInput(f"{self.entrypoint} has no parameter {name}{near}")
         return {name: known[name].value(given.get(name, known[name].default)) for name in known}
 
-    def train(self, data: DataSet, parameters: Mapping[str, Any], model_dir: Path, progress: Progress) -> None:
+    def train(
+        self, data: DataSet, parameters: Mapping[str, Any], model_dir: Path, progress: Progress
+    ) -> None:
         """Train, and see that a model was written; raise `WrongInput` if none was."""
         self.module.train(data, parameters, model_dir, progress)
         if not (model_dir / "saved_model.pb").is_file():
-            raise WrongInput(f"{self.entrypoint}: train left no saved_model.pb in the model folder it was given")
+            raise WrongInput(
+                f"{self.entrypoint}: train left no saved_model.pb in the model folder it was given"
+            )
 
     def evaluate(self, model_dir: Path, data: DataSet) -> dict[str, float]:
         """Return the metrics of the model in `model_dir`; raise `WrongInput` if these are not names with numbers."""
         found = self.module.evaluate(model_dir, data)
         if not isinstance(found, Mapping) or not found:
-            raise WrongInput(f"{self.entrypoint}: evaluate returned {type(found).__name__}, not metrics by name")
+            raise WrongInput(
+                f"{self.entrypoint}: evaluate returned {type(found).__name__}, not metrics by name"
+            )
         try:
             return {str(name): float(value) for name, value in found.items()}
         except (TypeError, ValueError) as error:
-            raise WrongInput(f"{self.entrypoint}: evaluate returned a metric that is no number: {error}") from error
+            raise WrongInput(
+                f"{self.entrypoint}: evaluate returned a metric that is no number: {error}"
+            ) from error
 
 
 def load(entrypoint: str) -> Recipe:
@@ -152,13 +165,19 @@ def load(entrypoint: str) -> Recipe:
     except ModuleNotFoundError as error:
         if error.name and (entrypoint == error.name or entrypoint.startswith(error.name + ".")):
             near = _nearest(entrypoint, _BUILT_IN)
-            raise WrongInput(f"entrypoint {entrypoint}: there is no such module; bring it by image or packages{near}") from error
-        raise WrongInput(f"entrypoint {entrypoint} needs the module {error.name}; add it to packages") from error
+            raise WrongInput(
+                f"entrypoint {entrypoint}: there is no such module; bring it by image or packages{near}"
+            ) from error
+        raise WrongInput(
+            f"entrypoint {entrypoint} needs the module {error.name}; add it to packages"
+        ) from error
     except (TypeError, ValueError) as error:
         raise WrongInput(f"entrypoint {entrypoint!r} is not the name of a Python module") from error
     for name in ("train", "evaluate"):
         if not callable(getattr(module, name, None)):
-            raise WrongInput(f"entrypoint {entrypoint} has no function {name}; a recipe has train and evaluate")
+            raise WrongInput(
+                f"entrypoint {entrypoint} has no function {name}; a recipe has train and evaluate"
+            )
     return Recipe(entrypoint, module, _described(entrypoint, getattr(module, "PARAMETERS", None)))
 
 

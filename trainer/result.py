@@ -1,4 +1,4 @@
-"""The result file: what the operator is told about a version, and the only thing the two share besides a command line."""
+"""The result file: what the operator is told about a version."""
 
 import json
 import math
@@ -42,13 +42,15 @@ def fitting(result: Mapping[str, Any]) -> bytes:
         content = encoded({name: value for name, value in result.items() if name != "sample"})
     if len(content) > MAX_BYTES:
         files = len(result.get("manifest", []))
-        raise WrongInput(f"result.json would be {len(content)} bytes, over 1 MiB; the model has {files} files: write fewer")
+        raise WrongInput(
+            f"result.json would be {len(content)} bytes, over 1 MiB; the model has {files} files: write fewer"
+        )
     return content
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two results say the same; ETags aside, which depend on how a file was uploaded."""
-    return _without_etags(one) == _without_etags(other)
+    return bool(_without_etags(one) == _without_etags(other))
 
 
 def _without_etags(result: Mapping[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """S3, by one client and one shared transfer manager, settings from the environment.
 
-AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION are boto3's own;
-S3_VERIFY_SSL, S3_USE_VIRTUAL_BUCKET and awsAnonymousCredential are named as KServe names them.
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION are
+boto3's own; S3_VERIFY_SSL, S3_USE_VIRTUAL_BUCKET and awsAnonymousCredential are named as KServe names them.
 """
 
 import os
@@ -34,7 +34,7 @@ _PASSING = ("SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout",
 
 
 def _client() -> "S3Client":
-    anonymous = os.environ.get("awsAnonymousCredential", "").lower() == "true"
+    anonymous = os.environ.get("awsAnonymousCredential", "").lower() == "true"  # noqa: SIM112  (KServe's name)
     virtual = os.environ.get("S3_USE_VIRTUAL_BUCKET") == "1"
     config = Config(
         s3={"addressing_style": "virtual" if virtual else "path"},
@@ -43,17 +43,19 @@ def _client() -> "S3Client":
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=2 * PARALLEL,
-        # Other stores than AWS refuse the newer checksum headers; IfMatch, sizes and sha256 guard the bytes here.
+        # Other stores than AWS refuse the newer checksum headers; IfMatch, sizes and sha256 guard the bytes
+        # here.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
     verify = False if os.environ.get("S3_VERIFY_SSL") == "0" else None
     region = os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return boto3.session.Session().client("s3", region_name=region, verify=verify, config=config)
+    s3: S3Client = boto3.session.Session().client("s3", region_name=region, verify=verify, config=config)
+    return s3
 
 
 class S3Place:
-    """A prefix of a bucket, or one object: `uri` without a final "/" is an object if there is one of that key."""
+    """A prefix of a bucket, or the one object of that key."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -66,7 +68,9 @@ class S3Place:
         try:
             self._s3 = _client()
         except (BotoCoreError, ValueError) as error:
-            raise WrongInput(f"the S3 settings in the environment are wrong: {one_sentence(error)}") from error
+            raise WrongInput(
+                f"the S3 settings in the environment are wrong: {one_sentence(error)}"
+            ) from error
         self._remember_etags()
 
     @property
@@ -74,8 +78,8 @@ class S3Place:
         return self._key if not self._key or self._key.endswith("/") else self._key + "/"
 
     def _remember_etags(self) -> None:
-        # The transfer manager drops what an upload answers and lists nothing: both ends are hooked at the client.
-        # `context` is one dictionary per request, so parallel uploads cannot mix up their keys.
+        # The transfer manager drops what an upload answers and lists nothing: both ends are hooked at the
+        # client. `context` is one dictionary per request, so parallel uploads cannot mix up their keys.
         def note_key(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
             context["trainer-key"] = params["Key"]
 
@@ -100,7 +104,8 @@ class S3Place:
             yield
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise WrongInput(
-                f"bucket {self.bucket}: no S3 credentials to {doing}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                f"bucket {self.bucket}: no credentials to {doing};"
+                " set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ) from error
         except ClientError as error:
             raise self._meaning(error, doing) from error
@@ -113,25 +118,38 @@ class S3Place:
     def _meaning(self, error: ClientError, doing: str) -> WrongInput | Unavailable:
         code = error.response.get("Error", {}).get("Code", "")
         if code == "NoSuchBucket":
-            return WrongInput(f"bucket {self.bucket} does not exist; check the address {self.uri} and the S3 endpoint")
+            return WrongInput(
+                f"bucket {self.bucket} does not exist; check the address {self.uri} and the S3 endpoint"
+            )
         if code in _WRONG_CREDENTIALS:
-            return WrongInput(f"bucket {self.bucket}: the S3 credentials were refused ({code}); check the Secret")
+            return WrongInput(
+                f"bucket {self.bucket}: the S3 credentials were refused ({code}); check the Secret"
+            )
         if code in _DENIED:
-            return WrongInput(f"bucket {self.bucket}: no right to {doing}; check what these credentials may do there")
+            return WrongInput(
+                f"bucket {self.bucket}: no right to {doing}; check what these credentials may do there"
+            )
         if code in _CHANGED:
             return WrongInput(f"DataChanged: {self.uri} changed while it was being read; run again")
         if code in _PASSING:
-            return Unavailable(f"bucket {self.bucket}: the store answered {code} to the wish to {doing}; try again")
+            return Unavailable(
+                f"bucket {self.bucket}: the store answered {code} to the wish to {doing}; try again"
+            )
         return WrongInput(f"bucket {self.bucket}: {one_sentence(error)}; check the address {self.uri}")
 
     def objects(self) -> list[StoredObject]:
         with self._told(f"list {self.uri}"):
             if self._key and not self._key.endswith("/"):
-                # An exact key sorts before every longer one, so one entry tells whether the address is an object.
-                first = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self._key, MaxKeys=1).get("Contents", [])
+                # An exact key sorts before every longer one, so one entry tells whether the address is an
+                # object.
+                first = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self._key, MaxKeys=1).get(
+                    "Contents", []
+                )
                 if first and first[0]["Key"] == self._key:
                     return self._noted(first, self._key.rpartition("/")[0])
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._prefix)
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._prefix
+            )
             contents = [entry for page in pages for entry in page.get("Contents", [])]
         return self._noted(contents, self._prefix)
 
@@ -148,7 +166,9 @@ class S3Place:
         return sorted(stored, key=lambda each: each.key)
 
     def _absolute(self, key: str) -> str:
-        one_object = not self._key.endswith("/") and self._key.rpartition("/")[2] == key and self._key in self._etags
+        one_object = (
+            not self._key.endswith("/") and self._key.rpartition("/")[2] == key and self._key in self._etags
+        )
         return self._key if one_object else self._prefix + key
 
     def _transfers(self) -> TransferManager:
@@ -173,7 +193,9 @@ class S3Place:
 
     def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
         with self._told(f"write below {self.uri}"), self._transfers() as transfers:
-            waiting = [transfers.upload(str(path), self.bucket, self._prefix + key) for key, path in files.items()]
+            waiting = [
+                transfers.upload(str(path), self.bucket, self._prefix + key) for key, path in files.items()
+            ]
             for each in waiting:
                 each.result()
         return [

@@ -1,6 +1,7 @@
 """The one door to where data sets and models are kept: a local folder or file, or S3.
 
-Both kinds of place answer to the same calls; S3's is in `trainer.s3`, imported when the first s3:// address is used.
+Both kinds of place answer to the same calls; S3's is in `trainer.s3`, imported when the first s3:// address
+is used.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ class Place(Protocol):
         """Return what lies here, sorted by key, or the one object that the address names."""
 
     def download(self, objects: Iterable[StoredObject], directory: Path) -> None:
-        """Copy `objects` to `directory` under their keys; raise `WrongInput` if one has changed since its listing."""
+        """Copy `objects` to `directory`; raise `WrongInput` if one has changed since its listing."""
 
     def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
         """Copy local files to the keys given and return what is stored, ETags as the store returned them."""
@@ -53,7 +54,9 @@ def place(uri: str) -> Place:
 
         return S3Place(uri)
     if "://" in uri:
-        raise WrongInput(f"{uri}: this kind of address is not supported; give s3://bucket/prefix/ or a local path")
+        raise WrongInput(
+            f"{uri}: this kind of address is not supported; give s3://bucket/prefix/ or a local path"
+        )
     if not uri:
         raise WrongInput("an address is empty; give s3://bucket/prefix/ or a local path")
     return LocalPlace(uri)
@@ -69,7 +72,9 @@ def safe_target(directory: Path, key: str) -> Path:
     """
     parts = PurePosixPath(key).parts
     if not parts or key.startswith("/") or ".." in parts or "\0" in key or "//" in key:
-        raise WrongInput(f"the object key {key!r} cannot be a file below the output folder; rename the object")
+        raise WrongInput(
+            f"the object key {key!r} cannot be a file below the output folder; rename the object"
+        )
     return directory.joinpath(*parts)
 
 
@@ -99,7 +104,9 @@ class LocalPlace:
             files = {self._path.name: self._path}
         else:
             files = {
-                path.relative_to(self._path).as_posix(): path for path in self._path.rglob("*") if path.is_file()
+                path.relative_to(self._path).as_posix(): path
+                for path in self._path.rglob("*")
+                if path.is_file()
             }
         with ThreadPoolExecutor(PARALLEL) as pool:
             etags = dict(zip(files, pool.map(_md5, files.values()), strict=True))
@@ -111,7 +118,9 @@ class LocalPlace:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self._file(stored.key), target)
             if _md5(target) != stored.etag:
-                raise WrongInput(f"DataChanged: {self.uri} holds another {stored.key} than when it was listed")
+                raise WrongInput(
+                    f"DataChanged: {self.uri} holds another {stored.key} than when it was listed"
+                )
 
     def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
         for key, source in files.items():

@@ -1,7 +1,8 @@
 """MNIST's IDX files, gzipped or not.
 
-An IDX file is two zero bytes, a type code, the number of dimensions, each dimension as a big-endian 32-bit number, and
-the values, row by row (http://yann.lecun.com/exdb/mnist/). Only unsigned bytes (type code 8) are read.
+An IDX file is two zero bytes, a type code, the number of dimensions, each dimension as a big-endian 32-bit
+number, and the values, row by row (http://yann.lecun.com/exdb/mnist/). Only unsigned bytes (type code 8) are
+read.
 """
 
 import gzip
@@ -37,7 +38,9 @@ def read(directory: Path, files: list[Path]) -> Parts:
         if match := _NAME.match(path.name):
             role = ("train" if match[1] == "train" else "test", match[2])
             if role in named:
-                raise WrongInput(f"{directory} holds both {named[role].name} and {path.name}; keep one of them")
+                raise WrongInput(
+                    f"{directory} holds both {named[role].name} and {path.name}; keep one of them"
+                )
             named[role] = path
     return dataset.numbered(str(directory), _part(directory, named, "train"), _part(directory, named, "test"))
 
@@ -81,11 +84,15 @@ def _zipped(path: Path) -> npt.NDArray[Any]:
             shape = _shape(path, head := stream.read(4 + 4 * _MAX_DIMENSIONS))
             promised, rest = _product(shape), head[4 + 4 * len(shape) :]
             if promised > _MAX_RATIO * path.stat().st_size:
-                raise WrongInput(f"{path.name} promises {promised} bytes, more than a file of its size can hold")
+                raise WrongInput(
+                    f"{path.name} promises {promised} bytes, more than a file of its size can hold"
+                )
             # One byte more than promised is asked for, and no more however much there is.
             content = rest + stream.read(max(promised + 1 - len(rest), 0))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise WrongInput(f"{path.name} is a damaged or truncated gzip file ({error}); upload it again") from error
+        raise WrongInput(
+            f"{path.name} is a damaged or truncated gzip file ({error}); upload it again"
+        ) from error
     if len(content) != promised:
         raise _other_size(path, promised, len(content))
     return np.frombuffer(content, np.uint8).reshape(shape)
@@ -95,9 +102,13 @@ def _shape(path: Path, head: bytes) -> tuple[int, ...]:
     if not head:
         raise WrongInput(f"{path.name} is empty")
     if len(head) < 4 or head[:2] != b"\0\0" or not 1 <= head[3] <= _MAX_DIMENSIONS:
-        raise WrongInput(f"{path.name} is not an IDX file (it starts with {head[:8]!r}); check what was uploaded")
+        raise WrongInput(
+            f"{path.name} is not an IDX file (it starts with {head[:8]!r}); check what was uploaded"
+        )
     if head[2] != _UNSIGNED_BYTE:
-        raise WrongInput(f"{path.name} holds values of the IDX type 0x{head[2]:02x}; unsigned bytes (0x08) are read")
+        raise WrongInput(
+            f"{path.name} holds values of the IDX type 0x{head[2]:02x}; unsigned bytes (0x08) are read"
+        )
     if len(head) < 4 + 4 * head[3]:
         raise WrongInput(f"{path.name} is truncated within its header; upload it again")
     return struct.unpack_from(f">{head[3]}I", head, 4)
@@ -112,5 +123,9 @@ def _product(shape: tuple[int, ...]) -> int:
 
 def _other_size(path: Path, promised: int, there: int) -> WrongInput:
     if there < promised:
-        return WrongInput(f"{path.name} is truncated: its header promises {promised} bytes, {there} are there")
-    return WrongInput(f"{path.name} holds more than the {promised} bytes that its header promises; upload it again")
+        return WrongInput(
+            f"{path.name} is truncated: its header promises {promised} bytes, {there} are there"
+        )
+    return WrongInput(
+        f"{path.name} holds more than the {promised} bytes that its header promises; upload it again"
+    )

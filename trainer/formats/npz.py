@@ -38,14 +38,18 @@ def read(directory: Path, files: list[Path]) -> Parts:
     """Return the data set in the one .npz among `files`."""
     found = [path for path in files if _is_npz(path)]
     if len(found) > 1:
-        raise WrongInput(f"{directory} holds {len(found)} .npz files ({found[0].name}, {found[1].name}, …); keep one")
+        raise WrongInput(
+            f"{directory} holds {len(found)} .npz files ({found[0].name}, {found[1].name}, …); keep one"
+        )
     path = found[0]
     try:
         with zipfile.ZipFile(path) as archive:
             return _parts(path, archive)
     except _UNREADABLE as error:
         start = path.open("rb").read(16)
-        raise WrongInput(f"{path.name} is not a readable .npz file (it starts with {start!r}): {error}") from error
+        raise WrongInput(
+            f"{path.name} is not a readable .npz file (it starts with {start!r}): {error}"
+        ) from error
 
 
 def _parts(path: Path, archive: zipfile.ZipFile) -> Parts:
@@ -53,7 +57,9 @@ def _parts(path: Path, archive: zipfile.ZipFile) -> Parts:
     train, test = (_part(path, archive, keys, names) for names in (_TRAIN, _TEST))
     if train is None and test is None:
         known = "x_train, y_train, x_test, y_test, or images, labels"
-        raise WrongInput(f"{path.name} holds the arrays {', '.join(keys[:8]) or '(none)'}; expected are {known}")
+        raise WrongInput(
+            f"{path.name} holds the arrays {', '.join(keys[:8]) or '(none)'}; expected are {known}"
+        )
     return dataset.numbered(path.name, train, test)
 
 
@@ -79,15 +85,24 @@ def _array(path: Path, archive: zipfile.ZipFile, key: str) -> npt.NDArray[Any]:
     try:
         with archive.open(entry) as stream:
             version = np.lib.format.read_magic(stream)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            header = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
             shape, _, dtype = header(stream)
-            promised, there = int(np.prod(shape, dtype=object)) * dtype.itemsize, entry.file_size - stream.tell()
+            promised, there = (
+                int(np.prod(shape, dtype=object)) * dtype.itemsize,
+                entry.file_size - stream.tell(),
+            )
     except ValueError as error:
         raise WrongInput(f"{where} is not a numpy array: {error}") from error
     if dtype.hasobject:
         raise WrongInput(f"{where} holds pickled Python objects, which are never loaded; save plain numbers")
     # Checked before numpy sees it: it would allocate whatever the header promises.
     if promised != there or there > _MAX_RATIO * max(entry.compress_size, 1):
-        raise WrongInput(f"{where} is truncated or damaged: its header promises {promised} bytes, {there} are there")
+        raise WrongInput(
+            f"{where} is truncated or damaged: its header promises {promised} bytes, {there} are there"
+        )
     with archive.open(entry) as stream:
         return np.lib.format.read_array(stream, allow_pickle=False)

@@ -1,0 +1,232 @@
+"""The command line: one step of the pipeline, or of your shell.
+
+Exit codes: 0 done; 2 wrong input, told in one sentence on stderr; 1 anything else.
+"""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer import packages
+from trainer.errors import TrainerError, WrongInput, one_sentence, redacted
+
+_ABOUT = """\
+Trains a model and puts it where it can be served, in four steps. Each works by itself, on local folders as
+well as on s3:// addresses, and may be repeated.
+
+  download   data from a bucket or a folder into a folder, with its digest
+  train      a recipe on that data: a TensorFlow SavedModel
+  evaluate   the model, and the one serving now, on the same held-out data
+  export     the model and its result to the place it is served from
+"""
+_MORE = """\
+examples:
+  python -m trainer download --uri s3://datasets/mnist/ --output data
+  python -m trainer train --data data --model model --entrypoint trainer.recipes.image_classifier \\
+      --parameters '{"epochs": 5, "network": "dense"}'
+  python -m trainer evaluate --data data --model model --entrypoint trainer.recipes.image_classifier --output
+  metrics.json python -m trainer export --model model --evaluation metrics.json --data data --destination out/
+  \\
+      --version 1 --uid me --run-id first
+
+exit codes: 0 done; 2 wrong input (one sentence on stderr: what was found where, what to do); 1 anything else
+
+S3 by environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL,
+AWS_DEFAULT_REGION;
+  S3_VERIFY_SSL=0 trusts any certificate, S3_USE_VIRTUAL_BUCKET=1 puts the bucket into the host name,
+  awsAnonymousCredential=true sends no credentials
+
+a recipe is a Python module with train and evaluate: python -m pydoc trainer.recipe
+"""
+_FORMATS = """\
+Understood are MNIST's IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-…, gzipped or not)
+and .npz (x_train, y_train, x_test, y_test, or images and labels). Which it is, is seen from the files.
+"""
+
+
+def _object(text: str) -> dict[str, Any]:
+    return dict(_json(text, dict, 'a JSON object such as {"epochs": 5}'))
+
+
+def _list(text: str) -> list[str]:
+    found = _json(text, list, 'a JSON list of texts such as ["name==1.0"]')
+    if not all(isinstance(each, str) for each in found):
+        raise WrongInput(f'{text!r} is not a JSON list of texts such as ["name==1.0"]')
+    return list(found)
+
+
+def _json(text: str, kind: type, wanted: str) -> Any:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, kind):
+        raise WrongInput(f"{text!r} is not {wanted}")
+    return found
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise WrongInput(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog="python -m trainer", description=_ABOUT, epilog=_MORE, formatter_class=plain)
+    steps = parser.add_subparsers(title="steps", dest="step", required=True, metavar="STEP")
+    for name, (add, about, more) in _STEPS.items():
+        add(steps.add_parser(name, help=about, description=about, epilog=more, formatter_class=plain))
+    return parser
+
+
+def _add_download(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--uri", required=True, help="s3://bucket/prefix/, s3://bucket/object, a folder or a file"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
+    parser.add_argument(
+        "--expect-digest", metavar="sha256:HEX", help="fail (DataChanged) if it is other data"
+    )
+    parser.set_defaults(run=_download)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="what the download step wrote"
+    )
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
+    _add_recipe(parser)
+    parser.add_argument(
+        "--retrain-token", help="recorded with the model; a new one makes a pipeline train again"
+    )
+    parser.set_defaults(run=_train)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--entrypoint", required=True, metavar="MODULE", help="the recipe, an importable module"
+    )
+    parser.add_argument(
+        "--parameters", type=_object, default={}, metavar="JSON", help="the recipe's, an object"
+    )
+    parser.add_argument(
+        "--packages", type=_list, default=[], metavar="JSON", help="pip packages to add, a list"
+    )
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="its test part is used")
+    parser.add_argument(
+        "--evaluation-data", type=Path, metavar="DIR", help="other data to evaluate on instead"
+    )
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="what the train step wrote")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the metrics, as JSON")
+    _add_recipe(parser)
+    parser.add_argument("--incumbent-version", type=int, metavar="N", help="the version serving now")
+    parser.add_argument("--incumbent-uri", metavar="URI", help="where its …/model/ lies")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="what the train step wrote")
+    parser.add_argument(
+        "--evaluation", type=Path, required=True, metavar="FILE", help="the evaluate step's output"
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="for the record: its digest")
+    parser.add_argument("--evaluation-data", type=Path, metavar="DIR", help="for the record: its digest")
+    parser.add_argument("--destination", required=True, metavar="URI", help="a prefix of this attempt's own")
+    parser.add_argument("--version", type=int, required=True, metavar="N", help="the model's version, from 1")
+    parser.add_argument("--uid", required=True, help="whose version it is: the resource's uid")
+    parser.add_argument("--run-id", required=True, metavar="ID", help="the run that made it")
+    parser.add_argument("--image", help="for the record: the image this runs in")
+    parser.add_argument("--retrain-token", help="for the record: what asked for this training")
+    parser.set_defaults(run=_export)
+
+
+_STEPS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] = {
+    "download": (_add_download, "Copy a data set and record its digest in DIR/.data.json.", ""),
+    "train": (_add_train, "Train a recipe and write its SavedModel.", _FORMATS),
+    "evaluate": (_add_evaluate, "Measure a model on held-out data, and the one serving now.", _FORMATS),
+    "export": (_add_export, "Upload a model, then its result.json, which makes it a version.", ""),
+}
+
+
+def _download(given: argparse.Namespace) -> None:
+    from trainer.steps import download
+
+    download.run(given.uri, given.output, given.expect_digest)
+
+
+def _train(given: argparse.Namespace) -> None:
+    from trainer.steps import train
+
+    train.run(
+        given.data,
+        given.model,
+        given.entrypoint,
+        given.parameters,
+        given.packages,
+        given.retrain_token or None,
+    )
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from trainer.steps import evaluate
+
+    incumbent = None
+    if given.incumbent_uri:
+        if given.incumbent_version is None:
+            raise WrongInput("--incumbent-uri is given without --incumbent-version; give both or none")
+        incumbent = evaluate.Incumbent(given.incumbent_version, given.incumbent_uri)
+    evaluate.run(
+        given.data,
+        given.model,
+        given.entrypoint,
+        given.output,
+        given.evaluation_data,
+        given.parameters,
+        incumbent,
+    )
+
+
+def _export(given: argparse.Namespace) -> None:
+    from trainer.steps import export
+
+    if given.version < 1:
+        raise WrongInput(f"--version is {given.version}; versions are counted from 1")
+    version = export.Version(
+        given.version, given.uid, given.run_id, given.image or None, given.retrain_token or None
+    )
+    export.run(given.model, given.evaluation, given.data, given.destination, version, given.evaluation_data)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one step and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        given = _parser().parse_args(arguments)
+        packages.enter(getattr(given, "packages", ()), arguments)
+        given.run(given)
+    except TrainerError as error:
+        print(one_sentence(error, limit=2_000), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
+    except Exception as error:
+        # Frames and source lines only: neither values of variables nor the environment.
+        print(redacted("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+        return 1
+    finally:
+        packages.leave()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The evaluate step: the new model's metrics, and the serving one's on the same data."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer import data, recipe, result, saved_model
+from trainer.dataset import DataSet
+from trainer.errors import Unavailable, WrongInput, one_sentence
+from trainer.progress import say
+from trainer.storage import place
+
+_SAMPLE = 5
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The version serving now; `uri` is its …/model/, which holds one folder with a number for a name."""
+
+    version: int
+    uri: str
+
+
+def run(
+    data_dir: Path,
+    model_dir: Path,
+    entrypoint: str,
+    output_file: Path,
+    evaluation_data: Path | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    incumbent: Incumbent | None = None,
+) -> None:
+    """Write metrics, number of samples, the incumbent's metrics and a sample prediction to `output_file`.
+
+    Raises
+    ------
+    WrongInput
+        If the recipe, the data or the new model are at fault. The incumbent is never: what is wrong with it
+        is recorded.
+    """
+    loaded = recipe.load(entrypoint)
+    loaded.complete(parameters or {})
+    found = _judged_by(data_dir, evaluation_data)
+    say(f"evaluating on {len(found.test)} examples")
+    metrics = loaded.evaluate(model_dir, found)
+    say("  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    evaluation: dict[str, Any] = {"metrics": metrics, "samples": len(found.test)}
+    if incumbent:
+        evaluation["incumbent"] = _incumbent(loaded, incumbent, found)
+    if sample := _sample(model_dir, found):
+        evaluation["sample"] = sample
+    output_file.parent.mkdir(parents=True, exist_ok=True)
+    output_file.write_bytes(result.encoded(evaluation))
+
+
+def _judged_by(data_dir: Path, evaluation_data: Path | None) -> DataSet:
+    if evaluation_data:
+        return data.read(evaluation_data).held_out()
+    found, said = data.read(data_dir).data_set()
+    say(said)
+    return found
+
+
+def _incumbent(loaded: recipe.Recipe, incumbent: Incumbent, found: DataSet) -> dict[str, Any]:
+    told: dict[str, Any] = {"version": incumbent.version, "uri": incumbent.uri}
+    with tempfile.TemporaryDirectory(prefix="trainer-incumbent-") as folder:
+        try:
+            told["metrics"] = loaded.evaluate(_fetched(incumbent.uri, Path(folder)), found)
+            say("serving now: " + "  ".join(f"{name} {value:.4f}" for name, value in told["metrics"].items()))
+        except Unavailable:
+            raise  # a store that does not answer says nothing about the model: the step is tried again
+        except Exception as error:
+            told["error"] = one_sentence(error)
+            say(f"serving now: version {incumbent.version} cannot be evaluated: {told['error']}")
+    return told
+
+
+def _fetched(uri: str, folder: Path) -> Path:
+    source = place(uri)
+    objects = source.objects()
+    versions = {each.key.split("/")[0] for each in objects if each.key.endswith("/saved_model.pb")}
+    if len(versions) != 1 or not (version := versions.pop()).isdigit():
+        raise WrongInput(
+            f"{uri} holds no folder with a number for a name and a saved_model.pb in it, or several"
+        )
+    source.download([each for each in objects if each.key.startswith(f"{version}/")], folder)
+    return folder / version
+
+
+def _sample(model_dir: Path, found: DataSet) -> dict[str, Any] | None:
+    """Return a few instances with their predictions, as many as fit 128 KiB, for the operator's smoke prediction."""
+    inputs = found.test.inputs[:_SAMPLE]
+    predicted = saved_model.v1_predictions(model_dir, inputs)
+    for count in range(len(inputs), 0, -1):
+        sample = {"instances": inputs[:count].tolist(), "predictions": predicted[:count]}
+        if len(result.encoded(sample)) <= result.MAX_SAMPLE_BYTES:
+            return sample
+    return None
