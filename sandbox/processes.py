@@ -9,86 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from sandbox.launching import bound_to_parent, starter
+
 POLL_SECONDS = 0.02
 TAIL_LINES = 25
-
-# Runs in the child, between fork and the program: asks the kernel for a signal at the parent's death, then
-# becomes the program under the same pid. A launcher and not preexec_fn, which may deadlock among threads.
-_LAUNCHER = """
-import ctypes, os, sys
-signal_number, parent = int(sys.argv[1]), int(sys.argv[2])
-try:
-    ctypes.CDLL(None).prctl(1, signal_number, 0, 0, 0)
-except (OSError, AttributeError):
-    pass
-if os.getppid() != parent:
-    sys.exit("the starting process ended before its child began")
-try:
-    os.execvp(sys.argv[3], sys.argv[3:])
-except OSError as error:
-    sys.exit(f"cannot start {sys.argv[3]}: {error.strerror}")
-"""
 
 
 class ProcessError(RuntimeError):
     """A program ended, or did not become ready in time; the message ends with the tail of its log."""
-
-
-class _Starter:
-    """Starts children from one thread that lives as long as this process.
-
-    The kernel's parent-death signal follows the *thread* that forked, so a child started by a pool's thread
-    would be killed when the pool shrinks.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._calls: queue.SimpleQueue[
-            tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]
-        ]
-
-    def popen(self, call: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._pid != os.getpid():  # first use, or the first one after a fork, which copies no threads
-                self._calls = queue.SimpleQueue()
-                threading.Thread(
-                    target=self._run, args=(self._calls,), name="process-starter", daemon=True
-                ).start()
-                self._pid = os.getpid()
-        future: Future[subprocess.Popen[bytes]] = Future()
-        self._calls.put((call, future))
-        return future.result()
-
-    @staticmethod
-    def _run(
-        calls: queue.SimpleQueue[
-            tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]
-        ],
-    ) -> None:
-        while True:
-            call, future = calls.get()
-            try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
-
-
-_starter = _Starter()
 
 
 @dataclass(eq=False)
@@ -139,7 +78,7 @@ class ChildProcess:
             If Python itself cannot be started. A program that does not exist shows as one that ended at once.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
-        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(int(on_parent_death)), str(os.getpid())]
+        launcher = bound_to_parent(on_parent_death)
         with log.open("ab") as output:
             log_start = output.tell()
 
@@ -155,7 +94,7 @@ class ChildProcess:
                 )
 
             try:
-                popen = _starter.popen(call)
+                popen = starter.popen(call)
             except OSError as error:
                 raise ProcessError(f"{name} cannot be started: {error}") from error
         return cls(name, log, grace, popen, log_start)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
 ACCESS_KEY_VARIABLE = "TAS_S3_ACCESS_KEY"
-SECRET_KEY_VARIABLE = "TAS_S3_SECRET_KEY"  # noqa: S105 - the name of one
+SECRET_KEY_VARIABLE = "TAS_S3_SECRET_KEY"
 START_SECONDS = 60.0
 
 

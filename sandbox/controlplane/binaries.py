@@ -2,7 +2,8 @@
 
 1. The folder `$KUBEBUILDER_ASSETS`, taken as it is. It often lacks the controller manager.
 2. The cache folder.
-3. A build from Go modules, into the cache folder: minutes, once.
+3. Kubernetes' release, where the network allows, checked against a known checksum; into the cache folder.
+4. A build from Go modules, into the cache folder: minutes, once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.controlplane import release
 from sandbox.controlplane.cache import cache_folder, keep, kept, locked
 from sandbox.controlplane.golang import Go
 from sandbox.controlplane.versions import (
@@ -40,7 +42,7 @@ def print_progress(line: str) -> None:
 
 
 def find_or_build(say: Callable[[str], None] = print_progress) -> Binaries:
-    """The programs, from the first place that has each; built where no place has.
+    """The programs, from the first place that has each; built where no place has it.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def find_or_build(say: Callable[[str], None] = print_progress) -> Binaries:
             found = find()  # another process may have made them meanwhile
             missing = [name for name in PROGRAMS if name not in found]
             if missing:
-                _build(missing, say)
+                _make(missing, say)
         found = find()
     return Binaries(found[ETCD], found[API_SERVER], found[CONTROLLER_MANAGER])
 
@@ -70,8 +72,12 @@ def find() -> Mapping[str, Path]:
 
 def binaries_folder() -> Path:
     """The part of the cache folder for this version on this kind of machine."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return cache_folder() / "controlplane" / f"v{KUBERNETES_VERSION}-{sys.platform}-{machine}"
+    return cache_folder() / "controlplane" / f"v{KUBERNETES_VERSION}-{sys.platform}-{_machine()}"
+
+
+def _machine() -> str:
+    """This machine's architecture, as Go calls it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def _from_kubebuilder(name: str) -> Path | None:
@@ -85,11 +91,13 @@ def _from_cache(name: str) -> Path | None:
     return file if kept(file) else None
 
 
-def _build(names: list[str], say: Callable[[str], None]) -> None:
-    go = Go.find()
-    say(f"{', '.join(names)} of Kubernetes {KUBERNETES_VERSION}: building from Go modules, once, minutes")
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=binaries_folder()) as folder:
-        go.build(names, Path(folder), say)
+def _make(names: list[str], say: Callable[[str], None]) -> None:
+    say(f"getting {', '.join(names)} of Kubernetes {KUBERNETES_VERSION}, once")
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=binaries_folder()) as scratch:
+        folder = Path(scratch)
+        had = release.download(names, folder, _machine(), say) if sys.platform == "linux" else []
+        if to_build := [name for name in names if name not in had]:
+            Go.find().build(to_build, folder, say)
         for name in names:
-            keep(Path(folder) / name, binaries_folder() / name)
+            keep(folder / name, binaries_folder() / name)
     say(f"kept in {binaries_folder()}")

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import functools
+import hashlib
+import http.server
 import subprocess
 import sys
-from collections.abc import Collection
+import tarfile
+import threading
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 
-from sandbox.controlplane import binaries, golang
+from sandbox.controlplane import binaries, golang, release
 from sandbox.controlplane.binaries import find_or_build
 from sandbox.controlplane.cache import cache_folder, keep, kept, locked
 from sandbox.controlplane.golang import Go, GoError
@@ -34,6 +39,7 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
     monkeypatch.setenv("TRAINANDSERVE_CACHE", str(tmp_path / "a cache"))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setattr(Go, "find", lambda: fake)
+    monkeypatch.setattr(release, "URL", "http://127.0.0.1:1/{machine}")  # where nobody listens
     return fake
 
 
@@ -166,3 +172,51 @@ def test_the_go_module_requires_the_version_that_the_code_names() -> None:
     assert f"\tk8s.io/kubernetes v{KUBERNETES_VERSION}" in lines
     assert "go 1.24.0" in lines
     assert golang.OLDEST_GO == (1, 24)
+
+
+@pytest.fixture
+def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A release on loopback, and its checksum known."""
+    archive = tmp_path / "served" / "amd64.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in (API_SERVER, CONTROLLER_MANAGER):
+            tar.add(program(tmp_path / "made" / name, "released"), f"kubernetes/server/bin/{name}")
+    handler = functools.partial(_QuietHandler, directory=str(archive.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setattr(release, "URL", f"http://127.0.0.1:{server.server_port}/{{machine}}.tar.gz")
+        monkeypatch.setattr(release, "SHA512", {"amd64": hashlib.sha512(archive.read_bytes()).hexdigest()})
+        monkeypatch.setattr(binaries, "_machine", lambda: "amd64")
+        yield archive
+        server.shutdown()
+        thread.join()
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_release_saves_all_but_the_build_of_etcd(go: FakeGo, released: Path) -> None:
+    found = find_or_build(silent)
+    assert found.api_server.read_text() == found.controller_manager.read_text() == "released"
+    assert found.api_server.stat().st_mode & 0o111
+    assert go.built == [ETCD]
+
+
+def test_a_release_with_another_checksum_is_not_used(
+    go: FakeGo, released: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(release, "SHA512", {"amd64": "0" * 128})
+    find_or_build(lines.append)
+    assert go.built == sorted(PROGRAMS)
+    assert any("not used" in line for line in lines)
+
+
+def test_a_release_that_cannot_be_had_is_no_reason_to_fail(go: FakeGo, released: Path) -> None:
+    released.unlink()
+    find_or_build(silent)
+    assert go.built == sorted(PROGRAMS)
