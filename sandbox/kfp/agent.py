@@ -76,8 +76,8 @@ class PersistenceAgent:
         if row is None or PERSISTED in labels:
             return
         state = state_of(workflow)
-        if state is None and row.state == "CANCELING":
-            state = "CANCELING"
+        if row.state == "CANCELING" and metadata["name"] == row.workflow and state not in FINAL_STATES:
+            state = "CANCELING"  # an older version of the Workflow, read before it was told to end
         self._rows.put_run(row.reported(state, task_details(workflow, row.run_id)))
         if state in FINAL_STATES:
             patch = {"metadata": {"labels": {PERSISTED: "true"}}}

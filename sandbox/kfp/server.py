@@ -103,6 +103,13 @@ class KfpServer:
 
     async def start(self) -> None:
         """Listen; returns once requests are answered."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         cluster = self._cluster or await self._connect()
         self._cluster = cluster
         self.rows = Rows(self._database)
@@ -112,9 +119,11 @@ class KfpServer:
         self.agent = PersistenceAgent(cluster, self.rows, self._report_seconds, self._orphan_seconds)
         if not self._multi_user:
             await cluster.ensure_service_account(self._namespace, self._service_account)
-        self._runner = web.AppRunner(self._application(cluster), handler_cancellation=True, access_log=None)
+        self._runner = web.AppRunner(
+            self._application(cluster), handler_cancellation=True, access_log=None, shutdown_timeout=0.5
+        )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, shutdown_timeout=0.5)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self._port = int(self._runner.addresses[0][1])
         self._background = [asyncio.create_task(self._follow(cluster)), asyncio.create_task(self._sweep())]
@@ -124,12 +133,12 @@ class KfpServer:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        if self._runner is None:
-            return
-        await self._controller.stop()
-        await self.agent.stop()
-        await self._runner.cleanup()
-        self.rows.close()
+        if self._runner is not None:
+            await self._controller.stop()
+            await self.agent.stop()
+            await self._runner.cleanup()
+        if hasattr(self, "rows"):
+            self.rows.close()
         if self._cluster is not None:
             await self._cluster.close()
 
