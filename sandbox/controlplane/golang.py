@@ -64,8 +64,9 @@ class Go:
         GoError
             If the build fails, with the end of its output.
         """
-        command: list[str | Path] = [self.program, "build", "-C", MODULE, "-mod=readonly", "-trimpath", "-v"]
-        command += [
+        command: list[str | Path] = [
+            *(self.program, "build", "-C", MODULE, "-mod=readonly", "-trimpath", "-v"),
+            "-buildvcs=false",  # git refuses to speak about a folder of another user's
             "-ldflags",
             _linker_flags(),
             "-o",
@@ -163,11 +164,12 @@ def _show_progress(child: ChildProcess, what: str, say: Callable[[str], None]) -
         time.sleep(0.1)
         if time.monotonic() - said >= PROGRESS_SECONDS:
             said = time.monotonic()
-            packages = child.output().splitlines()
-            now = f", {len(packages)} packages compiled, last {packages[-1]}" if packages else ""
-            say(f"building {what}: {said - started:.0f} s{now}")
-    say(
-        f"building {what}: done in {time.monotonic() - started:.0f} s"
-        if child.exit_code == 0
-        else "build failed"
-    )
+            say(f"building {what}: {said - started:.0f} s{_progress(child.output())}")
+    if child.exit_code == 0:
+        say(f"building {what}: done in {time.monotonic() - started:.0f} s")
+
+
+def _progress(output: str) -> str:
+    lines = output.splitlines()
+    packages = sum(not line.startswith("go: ") for line in lines)
+    return f", {packages} packages compiled, last: {lines[-1].removeprefix('go: ')}" if lines else ""
