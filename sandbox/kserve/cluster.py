@@ -155,14 +155,16 @@ class Cluster:
             if error.status != 404:
                 raise
 
-    async def watch_forever(self, kind: Kind, selector: str, seen: Callable[[Object], None]) -> None:
+    async def watch_forever(
+        self, kind: Kind, namespace: str | None, selector: str, seen: Callable[[Object], None]
+    ) -> None:
         """Call `seen` with every object at every list and change; a watch that breaks means a new list."""
         while True:
             try:
-                found = await self._json("GET", kind.path(None), query={"labelSelector": selector})
+                found = await self._json("GET", kind.path(namespace), query={"labelSelector": selector})
                 for item in found["items"]:
                     seen(item)
-                await self._watch(kind, selector, found["metadata"]["resourceVersion"], seen)
+                await self._watch(kind.path(namespace), selector, found["metadata"]["resourceVersion"], seen)
             except ApiError as error:
                 if error.status != 410:
                     logger.warning("watching %s: %s", kind.plural, error)
@@ -171,7 +173,7 @@ class Cluster:
                 logger.debug("watching %s: %r", kind.plural, error)
                 await asyncio.sleep(RELIST_PAUSE)
 
-    async def _watch(self, kind: Kind, selector: str, version: str, seen: Callable[[Object], None]) -> None:
+    async def _watch(self, path: str, selector: str, version: str, seen: Callable[[Object], None]) -> None:
         while True:
             query = {
                 "labelSelector": selector,
@@ -181,9 +183,7 @@ class Cluster:
                 "timeoutSeconds": str(WATCH_SECONDS),
             }
             time_limit = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS)
-            async with await self._request(
-                "GET", kind.path(None), query=query, time_limit=time_limit
-            ) as response:
+            async with await self._request("GET", path, query=query, time_limit=time_limit) as response:
                 async for event in _events(response):
                     if event["type"] == "ERROR":
                         raise ApiError(

@@ -68,6 +68,8 @@ class KServe:
         Seconds after which a rollout that does not come forward is reported.
     pace
         How much faster than a cluster restarts and endings are.
+    namespace
+        The one namespace to look at, for tests that share an API server; all if None.
     """
 
     def __init__(
@@ -78,9 +80,11 @@ class KServe:
         progress_deadline: float = PROGRESS_DEADLINE_SECONDS,
         pace: Pace | None = None,
         runtimes: tuple[Runtime, ...] = (TENSORFLOW_RUNTIME,),
+        namespace: str | None = None,
     ) -> None:
         self._kubeconfig, self._servers, self._runtimes = kubeconfig, servers, runtimes
         self._deadline, self._pace = progress_deadline, pace or Pace()
+        self._namespace = namespace
         self._workloads: dict[Key, Workload] = {}
         self._due: set[Key] = set()
         self._workers: dict[Key, asyncio.Task[None]] = {}
@@ -100,7 +104,8 @@ class KServe:
         ]
         self._watches = [
             asyncio.create_task(
-                self._cluster.watch_forever(kind, selector, seen), name=f"watch {kind.plural}"
+                self._cluster.watch_forever(kind, self._namespace, selector, seen),
+                name=f"watch {kind.plural}",
             )
             for kind, selector, seen in watched
         ]
@@ -257,7 +262,7 @@ class KServe:
         wanted = manifests.deployment(isvc, runtime, self._deadline)
         template = wanted["spec"]["template"]
         try:
-            deployment = await self._replicas.apply(wanted)
+            deployment = await self._replicas.apply(wanted, workload)
         except ApiError as error:
             if error.status != 422:
                 raise

@@ -10,7 +10,7 @@ from sandbox.kserve.cluster import SECRETS, SERVICE_ACCOUNTS, Cluster
 from sandbox.kserve.spec import GROUP, SECRET_ANNOTATION
 
 ACCESS_KEY = "AWS_ACCESS_KEY_ID"
-SECRET_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a key's name
+SECRET_KEY = "AWS_SECRET_ACCESS_KEY"
 
 # Annotation of the Secret -> variable of the storage initializer.
 _VARIABLES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -34,16 +35,22 @@ class Replicas:
         self._cluster, self._servers, self._pace = cluster, servers, pace
         self.deadline = deadline
 
-    async def apply(self, wanted: Object) -> Object:
+    async def apply(self, wanted: Object, workload: Workload) -> Object:
         """Create the Deployment, or put it back to what it has to be (no change, no new resourceVersion)."""
         metadata = wanted["metadata"]
         found = await self._cluster.get(DEPLOYMENTS, metadata["namespace"], metadata["name"])
         if found is None or "deletionTimestamp" in found["metadata"]:
             return await self._cluster.create(DEPLOYMENTS, wanted, KSERVE)
+        # Any edit but one of labels is a new generation.
+        if workload.applied == (wanted, found["metadata"]["generation"]) and _same_labels(wanted, found):
+            return found
+        original = copy.deepcopy(wanted)
         revision = (found["metadata"].get("annotations") or {}).get(manifests.REVISION_ANNOTATION)
         if revision is not None:
             metadata["annotations"][manifests.REVISION_ANNOTATION] = revision
-        return await self._cluster.replace(DEPLOYMENTS, wanted, KSERVE)
+        found = await self._cluster.replace(DEPLOYMENTS, wanted, KSERVE)
+        workload.applied = (original, found["metadata"]["generation"])
+        return found
 
     async def adopt(self, isvc: InferenceService, workload: Workload, changed: Callable[[], None]) -> None:
         """Run the Pod objects that an earlier stand-in left, end those that somebody deleted."""
@@ -86,8 +93,9 @@ class Replicas:
     ) -> tuple[Object, DeploymentFacts]:
         """One step of the rollout, and the Deployment's status after it."""
         wanted = manifests.template_hash(template)
-        current = await self._replica_set(isvc, deployment, template)
         owners = await self._owned(isvc, deployment)
+        current = await self._replica_set(isvc, deployment, template, list(owners.values()))
+        owners[current["metadata"]["uid"]] = current
         for run in workload.staying():
             if run.replica_set_uid not in owners:
                 run.leave()  # its ReplicaSet went with a deleted Deployment
@@ -109,19 +117,26 @@ class Replicas:
         previous = deployment.get("status") or {}
         facts = replace(facts, progressed_at=workload.progressed_at(facts, previous, now))
         status = deployment_status(facts, previous, now)
-        if status != previous:
-            body = deployment | {"status": status}
-            deployment = await self._cluster.replace(DEPLOYMENTS, body, CONTROLLER, subresource="status")
+        if status != previous or _revision(deployment) != _revision(current):
+            deployment = await self._report(deployment, status, _revision(current))
             workload.count_ready()
         return deployment, facts
+
+    async def _report(self, deployment: Object, status: Object, revision: int) -> Object:
+        """Write the status and, with it, the revision: an ordinary write of it would be a new generation."""
+        metadata = dict(deployment["metadata"])
+        metadata["annotations"] = metadata["annotations"] | {manifests.REVISION_ANNOTATION: str(revision)}
+        body = deployment | {"metadata": metadata, "status": status}
+        return await self._cluster.replace(DEPLOYMENTS, body, CONTROLLER, subresource="status")
 
     async def _owned(self, isvc: InferenceService, deployment: Object) -> dict[str, Object]:
         found = await self._cluster.list(REPLICA_SETS, isvc.namespace, f"{ISVC_LABEL}={isvc.name}")
         return {one["metadata"]["uid"]: one for one in found if _owner(one) == deployment["metadata"]["uid"]}
 
-    async def _replica_set(self, isvc: InferenceService, deployment: Object, template: Object) -> Object:
+    async def _replica_set(
+        self, isvc: InferenceService, deployment: Object, template: Object, owned: list[Object]
+    ) -> Object:
         """The ReplicaSet of the template, made, or brought to the front if it is an earlier one."""
-        owned = list((await self._owned(isvc, deployment)).values())
         newest = max((_revision(one) for one in owned), default=0)
         wanted = manifests.replica_set(deployment, template, newest + 1)
         current = next((o for o in owned if o["metadata"]["name"] == wanted["metadata"]["name"]), None)
@@ -135,19 +150,7 @@ class Replicas:
                 "metadata": current["metadata"] | {"annotations": wanted["metadata"]["annotations"]}
             }
             current = await self._cluster.replace(REPLICA_SETS, body, CONTROLLER)
-        await self._number(deployment, _revision(current))
         return current
-
-    async def _number(self, deployment: Object, revision: int) -> None:
-        metadata = deployment["metadata"]
-        if metadata["annotations"].get(manifests.REVISION_ANNOTATION) == str(revision):
-            return
-        body = {"metadata": {"annotations": {manifests.REVISION_ANNOTATION: str(revision)}}}
-        patched = await self._cluster.patch(
-            DEPLOYMENTS, metadata["namespace"], metadata["name"], body=body, manager=CONTROLLER
-        )
-        if patched is not None:
-            deployment["metadata"] = patched["metadata"]
 
     async def _create(
         self,
@@ -216,6 +219,10 @@ class Replicas:
             workload.forget_gone()
         for pod in await self._cluster.list(PODS, isvc.namespace, selector):
             await self._cluster.delete(PODS, isvc.namespace, pod["metadata"]["name"], grace=0)
+
+
+def _same_labels(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    return bool(wanted["metadata"]["labels"] == found["metadata"].get("labels"))
 
 
 def _owner(one: Mapping[str, Any]) -> str:

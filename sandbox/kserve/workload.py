@@ -21,6 +21,7 @@ class Workload:
         self.address = Address()
         self.pods: dict[str, PodRun] = {}
         self.ready_pods = 0
+        self.applied: tuple[Mapping[str, Any], int] | None = None  # the Deployment and its generation
         self._counts: tuple[int, int, int, str] | None = None
         self._progressed_at: datetime | None = None
 
