@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from sandbox.controlplane import ControlPlane
+from sandbox.controlplane.rest import RestError
 from sandbox.crds import argo_crds, kserve_crds
 
 OUR_CRDS = Path(__file__).parents[2] / "crds"
@@ -38,4 +40,5 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
     name = f"test-{os.getpid()}-{next(_numbers)}"
     plane.rest.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    plane.rest.call("DELETE", f"/api/v1/namespaces/{name}")
+    with contextlib.suppress(RestError):  # a test may have deleted it
+        plane.rest.call("DELETE", f"/api/v1/namespaces/{name}")
