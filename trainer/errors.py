@@ -13,13 +13,13 @@ class TrainerError(Exception):
     exit_code = 1
 
 
-class WrongInput(TrainerError):  # noqa: N818  (a finding, not a type)
+class WrongInput(TrainerError):
     """The user can put it right: data, parameters, rights, addresses. Trying again changes nothing."""
 
     exit_code = 2
 
 
-class Unavailable(TrainerError):  # noqa: N818
+class Unavailable(TrainerError):
     """Something outside does not answer. Trying again may help."""
 
 

@@ -24,8 +24,8 @@ class Progress:
 
     def __init__(self, now: Any = time.monotonic) -> None:
         self._now = now
-        self._begin = now()
-        self._last_line = float("-inf")
+        self._begin, self._done_at_begin = now(), 0.0
+        self._last_line = self._begin
         self.history: list[dict[str, float]] = []
 
     def say(self, text: str) -> None:
@@ -35,7 +35,10 @@ class Progress:
     def step(self, epoch: int, epochs: int, step: int, steps: int, **values: float) -> None:
         """Tell that a step of an epoch (both counted from 1) is done; a line is written every few seconds."""
         done = (epoch - 1 + step / steps) / epochs
-        if self._now() - self._last_line >= _BETWEEN_LINES:
+        if not self._done_at_begin:
+            # The first steps include what is done once (compiling): the time left is reckoned from after them.
+            self._begin, self._done_at_begin = self._now(), done
+        if step < steps and self._now() - self._last_line >= _BETWEEN_LINES:
             self._write(f"epoch {epoch}/{epochs}  step {step}/{steps}", done, values)
 
     def epoch(self, epoch: int, epochs: int, **values: float) -> None:
@@ -54,9 +57,10 @@ class Progress:
 
     def _write(self, at: str, done: float, values: dict[str, float]) -> None:
         self._last_line = self._now()
-        left = (self._last_line - self._begin) * (1 - done) / done if done else 0.0
+        measured = done - self._done_at_begin
+        left = (self._last_line - self._begin) * (1 - done) / measured if measured > 0 else 0.0
         told = "".join(f"  {name} {value:.4f}" for name, value in values.items())
-        say(f"{at}{told}  {_duration(left)} left" if done < 1 else f"{at}{told}")
+        say(f"{at}{told}  {_duration(left)} left" if done < 1 and measured > 0 else f"{at}{told}")
 
 
 def _duration(seconds: float) -> str:

@@ -137,7 +137,7 @@ class Recipe:
             )
 
     def evaluate(self, model_dir: Path, data: DataSet) -> dict[str, float]:
-        """Return the metrics of the model in `model_dir`; raise `WrongInput` if these are not names with numbers."""
+        """Return the metrics of the model in `model_dir`; raise `WrongInput` if these are none."""
         found = self.module.evaluate(model_dir, data)
         if not isinstance(found, Mapping) or not found:
             raise WrongInput(

@@ -79,7 +79,7 @@ def predictions(model_dir: Path, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def v1_predictions(model_dir: Path, inputs: npt.NDArray[Any]) -> list[Any]:
-    """Return what a V1 server answers as "predictions": one entry per instance, by name where outputs are several."""
+    """Return what a V1 server answers as "predictions": one each, by name where outputs are several."""
     outputs = ServedModel(model_dir).outputs(inputs)
     if len(outputs) == 1:
         found: list[Any] = next(iter(outputs.values())).tolist()

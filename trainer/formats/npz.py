@@ -46,7 +46,8 @@ def read(directory: Path, files: list[Path]) -> Parts:
         with zipfile.ZipFile(path) as archive:
             return _parts(path, archive)
     except _UNREADABLE as error:
-        start = path.open("rb").read(16)
+        with path.open("rb") as stream:
+            start = stream.read(16)
         raise WrongInput(
             f"{path.name} is not a readable .npz file (it starts with {start!r}): {error}"
         ) from error

@@ -90,7 +90,7 @@ def _fetched(uri: str, folder: Path) -> Path:
 
 
 def _sample(model_dir: Path, found: DataSet) -> dict[str, Any] | None:
-    """Return a few instances with their predictions, as many as fit 128 KiB, for the operator's smoke prediction."""
+    """Return a few instances with their predictions, as many as fit 128 KiB: for a smoke prediction."""
     inputs = found.test.inputs[:_SAMPLE]
     predicted = saved_model.v1_predictions(model_dir, inputs)
     for count in range(len(inputs), 0, -1):

@@ -1,4 +1,4 @@
-"""The export step: the model to its place in the bucket, and last of all the result that makes it a version."""
+"""The export step: the model to its place, and last of all the result that makes it a version."""
 
 import json
 from collections.abc import Mapping

@@ -1,0 +1,46 @@
+"""A bucket on loopback, and one model trained once for all tests."""
+
+import itertools
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from sandbox.digits import write_digits
+from sandbox.s3 import S3Server
+from tests.unit.trainer.builders import ACCESS_KEY, CLASSIFIER, QUICK, SECRET_KEY, Bucket, Trained
+from trainer.steps import download, evaluate, train
+
+_buckets = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    with S3Server.started(ACCESS_KEY, SECRET_KEY) as server:
+        yield server.url
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    name = f"bucket-{next(_buckets)}"
+    client.create_bucket(Bucket=name)
+    return Bucket(name, client)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    write_digits(folder / "source")
+    download.run(str(folder / "source"), folder / "data", None)
+    train.run(folder / "data", folder / "model", CLASSIFIER, QUICK)
+    evaluate.run(folder / "data", folder / "model", CLASSIFIER, folder / "evaluation.json")
+    return Trained(folder / "data", folder / "model", folder / "evaluation.json")
