@@ -14,6 +14,8 @@ from sandbox.kfp.workflow import PERSISTED, RUN_ID, is_ours, state_of, task_deta
 
 log = logging.getLogger(__name__)
 
+_NO_ROW_SECONDS = 0.1
+
 
 class PersistenceAgent:
     """Reports Workflows into rows.
@@ -56,18 +58,26 @@ class PersistenceAgent:
             return
         self._latest[key] = workflow
         if key not in self._pending:
-            task = asyncio.create_task(self._report_later(key))
-            self._pending[key] = task
+            self._pending[key] = asyncio.create_task(self._report_later(key))
 
     async def _report_later(self, key: tuple[str, str]) -> None:
+        """Report once; while there is no row for it, which may only not be stored yet, again and again."""
+        delay = self._delay
         try:
-            await asyncio.sleep(self._delay)
-            await self._up.wait()
+            while True:
+                await asyncio.sleep(delay)
+                await self._up.wait()
+                workflow = self._latest.get(key)
+                if workflow is None or self._has_row(workflow):
+                    break
+                delay = _NO_ROW_SECONDS
         finally:
             self._pending.pop(key, None)
-        workflow = self._latest.get(key)
         if workflow is not None:
             await self._report(workflow)
+
+    def _has_row(self, workflow: Manifest) -> bool:
+        return (workflow["metadata"].get("labels") or {}).get(RUN_ID) in self._rows.runs
 
     async def _report(self, workflow: Manifest) -> None:
         metadata = workflow["metadata"]
@@ -88,9 +98,8 @@ class PersistenceAgent:
         """Delete Workflows of ours that never got a row, once they are old enough."""
         for key, workflow in list(self._latest.items()):
             metadata = workflow["metadata"]
-            known = (metadata.get("labels") or {}).get(RUN_ID) in self._rows.runs
             old = now() - moment(metadata["creationTimestamp"]) > self._orphan_age
-            if old and not known and is_ours(workflow, self._rows.instance):
+            if old and not self._has_row(workflow) and is_ours(workflow, self._rows.instance):
                 log.info("Workflow %s has no run: deleted", metadata["name"])
                 with contextlib.suppress(ClusterError):
                     await self._cluster.delete_workflow(*key)

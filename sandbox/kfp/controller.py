@@ -171,6 +171,11 @@ class WorkflowController:
         except StepFailed as failed:
             await live.steps.failed(failed)
             return "Failed", ""
+        except ClusterError:
+            raise
+        except Exception as error:
+            log.exception("Workflow %s", live.submitted.workflow)
+            return "Error", f"{type(error).__name__}: {error}"
         if len(self._of_run[live.submitted.run_id]) > 1:
             live.steps.collide(COLLISION)
             return "Failed", ""

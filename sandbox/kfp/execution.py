@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 from sandbox.kfp.pipeline import Pipeline
 
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+
 TaskPhase = Literal["Started", "Succeeded", "Failed", "Skipped"]
 
 
@@ -39,7 +41,7 @@ class TaskEvent:
 Report = Callable[[TaskEvent], Awaitable[None]]
 
 
-class StepFailed(Exception):  # noqa: N818 - named after what it found
+class StepFailed(Exception):
     """A task failed for good; the run ends as FAILED.
 
     A driver failure (`exit_code` None) means that the step's inputs could not be made, so no step ran.

@@ -41,7 +41,7 @@ class Fault:
         return self.times > 0 and same and re.search(self.path, request.path) is not None
 
 
-class Cut(Exception):  # noqa: N818 - control flow, no error
+class Cut(Exception):
     """The request ends here, with this answer (None: the connection was cut)."""
 
     def __init__(self, response: web.Response | None) -> None:

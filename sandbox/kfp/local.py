@@ -21,12 +21,10 @@ from kfp.local.orchestrator.orchestrator_utils import OrchestratorUtils
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from sandbox.kfp.cache import ExecutionCache, Outputs, fingerprint, load_outputs, save_outputs
-from sandbox.kfp.execution import Report, StepFailed, SubmittedRun, TaskEvent
+from sandbox.kfp.execution import DEADLINE, Report, StepFailed, SubmittedRun, TaskEvent
 from sandbox.kfp.processes import StepProcess, run_process
 
 log = logging.getLogger(__name__)
-
-DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
 class LocalExecution:

@@ -7,13 +7,13 @@ import contextlib
 
 from sandbox.kfp.clock import now, stamp
 from sandbox.kfp.cluster import Cluster, ClusterError, Manifest
-from sandbox.kfp.execution import StepFailed, SubmittedRun, TaskEvent
+from sandbox.kfp.execution import DEADLINE, StepFailed, SubmittedRun, TaskEvent
 from sandbox.kfp.nodes import WorkflowNodes
 from sandbox.kfp.pods import PodRules, blocked_status, ended_status, running_status, step_pod
 from sandbox.kfp.workflow import status_patch
 
 
-class PodRefused(Exception):  # noqa: N818 - named after what it found
+class PodRefused(Exception):
     """The API server does not take the pod of a step; the reason shows in the Workflow's nodes only."""
 
     def __init__(self, message: str) -> None:
@@ -21,9 +21,9 @@ class PodRefused(Exception):  # noqa: N818 - named after what it found
         self.message = message
 
 
-def failure_message(exit_code: int | None) -> str:
-    """How Argo words a step that failed."""
-    return f"main: Error (exit code {exit_code})"
+def failure_message(exit_code: int | None, message: str) -> str:
+    """How Argo words a step that failed: what the step itself said is in its pod only."""
+    return DEADLINE if message == DEADLINE else f"main: Error (exit code {exit_code})"
 
 
 class Steps:
@@ -93,18 +93,21 @@ class Steps:
             await self._write("Running")
         else:
             await self._pod(event, ended_status(self._image(event.task), event.exit_code or 1, event.message))
-            self._nodes.attempt_failed(event.task, event.attempt, failure_message(event.exit_code))
+            self._nodes.attempt_failed(
+                event.task, event.attempt, failure_message(event.exit_code, event.message)
+            )
             await self._write("Running")
 
     async def failed(self, failure: StepFailed) -> None:
         """A task failed for good."""
         if failure.exit_code is None or failure.task not in self._running:
             self._nodes.driver_started(failure.task)
-            self._nodes.driver_failed(failure.task, failure.message or failure_message(1))
+            self._nodes.driver_failed(failure.task, failure.message or failure_message(1, ""))
             return
         event = TaskEvent(failure.task, "Failed", failure.attempt, failure.exit_code, failure.message)
         await self._pod(event, ended_status(self._image(event.task), event.exit_code or 1, event.message))
-        self._nodes.task_failed(failure.task, failure.attempt, failure_message(failure.exit_code))
+        message = failure_message(failure.exit_code, failure.message)
+        self._nodes.task_failed(failure.task, failure.attempt, message)
         self._running.pop(failure.task, None)
 
     def collide(self, message: str) -> None:
