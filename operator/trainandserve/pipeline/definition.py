@@ -25,7 +25,7 @@ _ANY_IMAGE = "python"
 
 
 def define(name: str, spec: Spec, inputs: "PipelineInputs") -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The pipeline of a resource and its Kubernetes part, as JSON. One thread at a time.
+    """The pipeline of a resource and its Kubernetes part, as JSON. For one thread alone.
 
     Raises
     ------
