@@ -25,15 +25,12 @@ _LAST_LINE = 2048
 def main() -> None:
     job = json.loads(sys.stdin.readline())
     with Path(job["log"]).open("ab", buffering=0) as log:
-        process = subprocess.Popen(
-            job["command"],
-            env=job["env"],
-            cwd=job["cwd"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        try:
+            process = _start(job, log)
+        except OSError as error:
+            log.write(f"{error}\n".encode())
+            print(json.dumps({"exit_code": 127, "last_line": str(error), "timed_out": False}), flush=True)
+            return
         signal.signal(signal.SIGTERM, lambda *_: end(process))
         threading.Thread(target=_end_with_input, args=(process,), daemon=True).start()
         result = _watch(process, log, job["timeout"])
@@ -41,6 +38,18 @@ def main() -> None:
     _signal(process, signal.SIGKILL)
     print(json.dumps(result), flush=True)
     os._exit(0)
+
+
+def _start(job: dict[str, Any], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        job["command"],
+        env=job["env"],
+        cwd=job["cwd"],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _watch(process: subprocess.Popen[bytes], log: IO[bytes], timeout: float | None) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -683,3 +686,29 @@ async def test_in_multi_user_mode_tokens_and_rights_decide(started: Started, wor
         assert await call(stranger, "GET", "/runs/mine") == (403, 7)
         assert await call("", "GET", "/runs/mine") == (401, 16)
         assert len(world.workflows("mine")) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+async def test_the_program_ends_its_steps_however_it_ends(
+    number: signal.Signals, plane: Any, world: World, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pid"
+    command = ["sh", "-c", f"echo $$ > {pids}; exec sleep 600"]
+    path = ("pipeline_spec", "deploymentSpec", "executors", "exec-comp-prep", "container", "command")
+    arguments = ["--kubeconfig", plane.kubeconfig, "--namespace", world.namespace, "--workdir", tmp_path]
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sandbox.kfp", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert program.stdout is not None
+        url = (await asyncio.wait_for(program.stdout.readline(), 60)).decode().split()[2].rstrip(",")
+        async with aiohttp.ClientSession() as session:
+            await Client(url, session).submit(pipeline_spec=changed(two_tasks(), command, *path))
+            await until(lambda: pids.exists() and pids.read_text().strip())
+    finally:
+        program.send_signal(number)
+        code = await asyncio.wait_for(program.wait(), 30)
+
+    step = Path("/proc") / pids.read_text().strip()
+    await until(lambda: not step.exists() or ") Z " in (step / "stat").read_text())
+    assert code == (-9 if number == signal.SIGKILL else 0)
