@@ -145,6 +145,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-id", required=True, metavar="ID", help="the run that made it")
     parser.add_argument("--image", help="for the record: the image this runs in")
     parser.add_argument("--retrain-token", help="for the record: what asked for this training")
+    parser.add_argument(
+        "--training-hash", metavar="HASH", help="for the record: what this training was made from"
+    )
     parser.set_defaults(run=_export)
 
 
@@ -200,7 +203,12 @@ def _export(given: argparse.Namespace) -> None:
     if given.version < 1:
         raise WrongInput(f"--version is {given.version}; versions are counted from 1")
     version = export.Version(
-        given.version, given.uid, given.run_id, given.image or None, given.retrain_token or None
+        given.version,
+        given.uid,
+        given.run_id,
+        image=given.image or None,
+        retrain_token=given.retrain_token or None,
+        training_hash=given.training_hash or None,
     )
     export.run(given.model, given.evaluation, given.data, given.destination, version, given.evaluation_data)
 

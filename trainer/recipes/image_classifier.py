@@ -31,6 +31,7 @@ _SMALL_ENOUGH = 7  # pixels a side, after which pooling ends
 def train(data: DataSet, parameters: Mapping[str, Any], model_dir: Path, progress: Progress) -> None:
     """Train a classifier and write it as a SavedModel; see `trainer.recipe` for the contract."""
     tf = tensorflow()
+    tf.keras.backend.clear_session()  # names of layers are counted per process, and written into the model
     tf.keras.utils.set_random_seed(parameters["seed"] % 2**32)
     tf.config.experimental.enable_op_determinism()
     shape = data.train.inputs.shape[1:]

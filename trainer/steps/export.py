@@ -24,6 +24,7 @@ class Version:
     run_id: str
     image: str | None = None
     retrain_token: str | None = None
+    training_hash: str | None = None
 
 
 def run(
@@ -105,7 +106,11 @@ def _lineage(version: Version, training: Mapping[str, Any]) -> dict[str, Any]:
     names = ("entrypoint", "parameters", "packages", "python", "tensorflow", "startedAt", "finishedAt")
     lineage = {name: training[name] for name in names if name in training}
     token = version.retrain_token or training.get("retrainToken")
-    asked = {"image": version.image and redacted(version.image), "retrainToken": token}
+    asked = {
+        "image": version.image and redacted(version.image),
+        "retrainToken": token,
+        "trainingHash": version.training_hash,
+    }
     return {**lineage, **{name: value for name, value in asked.items() if value}}
 
 
