@@ -24,7 +24,7 @@ RESULT_DIGEST = f"{GROUP}/result-digest"
 TRAINING_HASH = f"{GROUP}/training-hash"
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
-STORAGE_SECRET = "serving.kserve.io/storageSecretName"  # noqa: S105 - the name of an annotation
+STORAGE_SECRET = "serving.kserve.io/storageSecretName"
 ISTIO_INJECT = "sidecar.istio.io/inject"
 INFERENCE_SERVICE_LABEL = "serving.kserve.io/inferenceservice"
 SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"

@@ -325,12 +325,6 @@ class Training(Model):
     parameters: Annotated[dict[str, JsonValue], Field(max_length=64)] | None = Field(
         None,
         description="Parameters of the recipe, by name. An unknown or ill-typed one fails the run before any work.",
-        json_schema_extra=rules(
-            rule(
-                "self.all(k, k.size() <= 63 && k.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
-                "write each parameter's name as a Python identifier of at most 63 characters",
-            )
-        ),
     )
     packages: (
         Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..hashes import retrain_token, training_hash
 from ..names import RETRAIN, attempt_prefix, run_id
@@ -13,6 +13,8 @@ from ..resource import Run, Status, TrainAndServe
 from .run import active
 
 DEFAULT_RUN_RETRIES = 2
+_NO_FAULT_PAUSE = timedelta(seconds=5)
+"""Pause before another run where the last one was nobody's failure."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ def _retry(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | 
     run = status.run
     if run is None or run.state not in ("Failed", "Lost") or retries_exhausted(resource, run):
         return None
-    pause = policy.run_backoff * 2 ** min(run.failures - 1, 8) if run.failures else policy.run_backoff * 0
+    pause = (
+        policy.run_backoff * 2 ** min(run.failures - 1, 8)
+        if run.failures
+        else min(policy.run_backoff, _NO_FAULT_PAUSE)
+    )
     due = run.finished_at + pause if run.finished_at else None
     return Intent(
         run.version, run.attempt + 1, run.failures, due, f"attempt {run.attempt} failed: {run.message}"[:500]

@@ -1,0 +1,194 @@
+"""The closed set of effects. Each may be repeated, but for the submission of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from . import names, reasons
+from .credentials import data_secret, evaluation_secret
+from .decide.recovery import describe
+from .gateways.errors import GatewayError, NotFound, Refused
+from .gateways.kfp import Submission
+from .inference_service import API, manifest
+from .observation import Result
+from .observe.results import read_checked, secret_access, storage_access
+from .observe.workflows import WORKFLOWS
+from .observe.world import World
+from .pipeline import CompiledPipeline, PipelineInputs, compile_pipeline, run_parameters, service_account
+from .plan import (
+    Action,
+    AddFinalizer,
+    ApplyInferenceService,
+    DeleteInferenceService,
+    DeleteVersions,
+    DeleteWorkflow,
+    ReleaseInferenceService,
+    RemoveFinalizer,
+    SubmitRun,
+    TerminateRun,
+)
+from .resource import API_VERSION, PLURAL, Run, Target, TrainAndServe
+
+_DISPLAY_NAME_LIMIT = 128
+"""Longest display name: Kubeflow Pipelines stores 255, and leaves a stray Workflow behind one that is longer."""
+
+
+async def perform(world: World, resource: TrainAndServe, action: Action) -> None:
+    """Do one effect.
+
+    Raises
+    ------
+    GatewayError
+        It was refused, or it is not known whether it was done.
+    """
+    match action:
+        case AddFinalizer():
+            await _set_finalizers(world, resource, [*resource.metadata.finalizers, names.FINALIZER])
+        case RemoveFinalizer():
+            left = [one for one in resource.metadata.finalizers if one != names.FINALIZER]
+            await _set_finalizers(world, resource, left)
+        case SubmitRun(run):
+            await _submit(world, resource, run)
+        case TerminateRun(run_id):
+            await world.kfp.terminate(run_id)
+        case DeleteWorkflow(namespace, name):
+            await world.kubernetes.delete(f"{WORKFLOWS}/namespaces/{namespace}/workflows/{name}")
+        case ApplyInferenceService(target, version):
+            await _apply(world, resource, target, version)
+        case DeleteInferenceService():
+            await _delete_inference_service(world, resource)
+        case ReleaseInferenceService():
+            await _release(world, resource)
+        case DeleteVersions():
+            await world.s3.delete(names.resource_prefix(resource), await storage_access(world, resource))
+
+
+# --- The resource itself ------------------------------------------------------------------------------------------
+
+
+def resource_path(resource: TrainAndServe) -> str:
+    """Path of the resource at the API server."""
+    namespace, name = resource.key
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
+
+
+async def _set_finalizers(world: World, resource: TrainAndServe, finalizers: list[str]) -> None:
+    # From the version that was decided from: somebody else's finalizer must not be lost.
+    patch = {"metadata": {"finalizers": finalizers, "resourceVersion": resource.metadata.resource_version}}
+    try:
+        body = await world.kubernetes.merge(resource_path(resource), patch)
+    except NotFound:
+        return
+    if body["metadata"].get("deletionTimestamp") and not finalizers:
+        world.cache.drop_resource(resource.key, resource.metadata.uid)
+    else:
+        world.cache.put_resource(resource.key, body)
+
+
+# --- The run ------------------------------------------------------------------------------------------------------
+
+
+class NotSubmittedError(GatewayError):
+    """The run could not even be made ready: nothing was sent."""
+
+
+async def _submit(world: World, resource: TrainAndServe, run: Run) -> None:
+    """POST the run, once. What comes before the POST fails as `NotSubmittedError`: then certainly nothing runs."""
+    try:
+        submission = await _submission(world, resource, run)
+    except GatewayError as error:
+        raise NotSubmittedError(error.reason, error.message) from error
+    world.check_leading()
+    await world.kfp.submit(submission)
+
+
+async def _submission(world: World, resource: TrainAndServe, run: Run) -> Submission:
+    compiled = await _compile(world, resource)
+    namespace, name = resource.key
+    return Submission(
+        run_id=run.id,
+        display_name=f"{namespace}/{name} v{run.version} #{run.attempt}"[:_DISPLAY_NAME_LIMIT],
+        description=describe(run),
+        experiment_id=await world.kfp.experiment(namespace) if await world.kfp.multi_user() else None,
+        pipeline=compiled.body(),
+        parameters=run_parameters(resource, run, resource.status.served),
+        service_account=service_account(resource),
+    )
+
+
+async def _compile(world: World, resource: TrainAndServe) -> CompiledPipeline:
+    data = (await secret_access(world, resource, data_secret(resource))).storage
+    storage = (await storage_access(world, resource)).storage
+    evaluation = None
+    if resource.spec.evaluation and resource.spec.evaluation.data:
+        evaluation = (await secret_access(world, resource, evaluation_secret(resource))).storage
+    image = resource.spec.train.image or world.settings.trainer_image
+    inputs = PipelineInputs(image, data, evaluation, storage)
+    try:
+        return await asyncio.to_thread(compile_pipeline, resource, inputs)
+    except (TypeError, ValueError) as error:
+        raise Refused(reasons.INVALID_SPEC, f"the pipeline cannot be compiled: {error}") from error
+
+
+# --- The InferenceService -----------------------------------------------------------------------------------------
+
+
+def _service_path(resource: TrainAndServe) -> str:
+    namespace, name = resource.key
+    return f"/apis/{API}/namespaces/{namespace}/inferenceservices/{name}"
+
+
+async def _apply(world: World, resource: TrainAndServe, target: Target, version: str) -> None:
+    """Apply what is to be served, if its files are still those that were judged."""
+    await _check_target(world, resource, target)
+    path = _service_path(resource)
+    body = manifest(resource, target, world.policy)
+    if version:
+        body["metadata"]["resourceVersion"] = version
+    elif live := await world.kubernetes.get(path):
+        # The watch lags: it is there. The next pass decides from what it is.
+        world.cache.inference_services.put(resource.key, live)
+        return
+    try:
+        applied = await world.kubernetes.apply(path, body)
+    except Refused as error:
+        raise Refused(reasons.APPLY_REFUSED, f"the InferenceService was refused: {error.message}") from error
+    world.cache.inference_services.put(resource.key, applied)
+
+
+async def _check_target(world: World, resource: TrainAndServe, target: Target) -> None:
+    prefix = target.uri.removesuffix("model/")
+    result = await read_checked(world, resource, prefix, target.version, target.run_id)
+    if not isinstance(result, Result):
+        raise GatewayError(result.reason, f"version {target.version} is not applied: {result.message}")
+    if result.digest != target.result_digest:
+        raise Refused(
+            reasons.MODEL_CHANGED,
+            f"version {target.version} is not applied: its result file is not the one that was judged; "
+            "set the annotation trainandserve.io/retrain to a new value to train another",
+        )
+
+
+async def _delete_inference_service(world: World, resource: TrainAndServe) -> None:
+    live = await world.kubernetes.get(_service_path(resource))
+    if live is None:
+        world.cache.inference_services.drop(resource.key)
+    elif _is_ours(live, resource):
+        await world.kubernetes.delete(_service_path(resource), live["metadata"]["uid"])
+
+
+async def _release(world: World, resource: TrainAndServe) -> None:
+    live = await world.kubernetes.get(_service_path(resource))
+    if live is None or not _is_ours(live, resource):
+        return
+    metadata = live["metadata"]
+    owners = [one for one in metadata.get("ownerReferences", ()) if one.get("uid") != resource.metadata.uid]
+    patch = {"metadata": {"ownerReferences": owners or None, "resourceVersion": metadata["resourceVersion"]}}
+    body = await world.kubernetes.merge(_service_path(resource), patch)
+    world.cache.inference_services.put(resource.key, body)
+
+
+def _is_ours(live: dict[str, Any], resource: TrainAndServe) -> bool:
+    owners = live["metadata"].get("ownerReferences", ())
+    return any(one.get("uid") == resource.metadata.uid and one.get("controller") for one in owners)

@@ -1,0 +1,229 @@
+"""The door to S3: boto3 in threads, with time limits, and the errors in our own types."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .. import reasons
+from ..storage_access import StorageAccess
+from .errors import GatewayError, NotFound, Refused, Unreachable, brief
+
+T = TypeVar("T")
+
+RESULT_LIMIT = 1024 * 1024
+"""Largest result file that is read, in bytes."""
+
+_LIST_LIMIT = 1_000_000
+_REFUSED = {
+    "AccessDenied",
+    "AllAccessDisabled",
+    "ExpiredToken",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "403",
+    "401",
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What proves an identity to S3. Never printed."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a bucket is reached, and as whom; without keys as the pod itself."""
+
+    storage: StorageAccess
+    keys: Keys | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """One object of a listing; its key is relative to the prefix that was listed."""
+
+    key: str
+    size: int
+    etag: str
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def listing_digest(objects: list[S3Object]) -> str:
+    """Digest of a data set by its listing, the same rule as the trainer's: key, size and ETag of each object, by key."""
+    lines = sorted((one.key, f"{one.key}\0{one.size}\0{one.etag}\n") for one in objects)
+    return "sha256:" + hashlib.sha256("".join(line for _, line in lines).encode()).hexdigest()
+
+
+class S3:
+    """Requests to S3."""
+
+    def __init__(self, threads: int = 16) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="s3")
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def objects(self, uri: str, access: Access) -> list[S3Object]:
+        """The objects below a prefix, or the one object that the URI names; without folder markers.
+
+        Raises
+        ------
+        Refused, Unreachable
+            As every method here.
+        """
+        return await self._call(uri, lambda: _list(uri, access))
+
+    async def folders(self, uri: str, access: Access) -> list[str]:
+        """Names of the folders right below a prefix."""
+        return await self._call(uri, lambda: _folders(uri, access))
+
+    async def read(self, uri: str, access: Access) -> bytes:
+        """A small object, at most `RESULT_LIMIT` bytes.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        return await self._call(uri, lambda: _read(uri, access))
+
+    async def check_writable(self, uri: str, access: Access) -> None:
+        """Write and remove an empty object below a prefix: what a run would find out an hour later."""
+        await self._call(uri, lambda: _check_writable(uri, access))
+
+    async def delete(self, uri: str, access: Access) -> int:
+        """Delete everything below a prefix; the number of objects."""
+        return await self._call(uri, lambda: _delete(uri, access))
+
+    async def _call(self, uri: str, request: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, request)
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise _error(uri, error) from error
+
+
+@lru_cache(maxsize=64)
+def _client(access: Access) -> Any:
+    storage, keys = access.storage, access.keys
+    settings = Config(
+        connect_timeout=5,
+        read_timeout=20,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+        signature_version=UNSIGNED if storage.anonymous else "s3v4",
+        s3={"addressing_style": "virtual" if storage.virtual_bucket else "path"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    session = boto3.session.Session(
+        aws_access_key_id=keys.access_key if keys else None,
+        aws_secret_access_key=keys.secret_key if keys else None,
+        aws_session_token=keys.session_token if keys else None,
+        region_name=storage.region or "us-east-1",
+    )
+    return session.client("s3", endpoint_url=storage.endpoint_url, verify=storage.verify_ssl, config=settings)
+
+
+def _list(uri: str, access: Access) -> list[S3Object]:
+    bucket, key = split(uri)
+    found: list[S3Object] = []
+    folder = key if not key or key.endswith("/") else f"{key}/"
+    for page in _client(access).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+        for one in page.get("Contents", ()):
+            name = one["Key"]
+            if name.endswith("/"):
+                continue
+            if name == key:
+                return [S3Object(name.rsplit("/", 1)[-1], one["Size"], one["ETag"].strip('"'))]
+            if name.startswith(folder):
+                found.append(S3Object(name[len(folder) :], one["Size"], one["ETag"].strip('"')))
+        if len(found) > _LIST_LIMIT:
+            raise Refused(
+                reasons.DATA_NOT_FOUND, f"{uri} has more than {_LIST_LIMIT} objects; put them into archives"
+            )
+    return found
+
+
+def _folders(uri: str, access: Access) -> list[str]:
+    bucket, prefix = split(uri)
+    pages = (
+        _client(access).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    )
+    return [
+        one["Prefix"][len(prefix) :].rstrip("/") for page in pages for one in page.get("CommonPrefixes", ())
+    ]
+
+
+def _read(uri: str, access: Access) -> bytes:
+    bucket, key = split(uri)
+    answer = _client(access).get_object(Bucket=bucket, Key=key)
+    if answer["ContentLength"] > RESULT_LIMIT:
+        raise Refused(reasons.NO_RESULT, f"{uri} is larger than {RESULT_LIMIT} bytes")
+    data: bytes = answer["Body"].read(RESULT_LIMIT + 1)
+    return data
+
+
+def _check_writable(uri: str, access: Access) -> None:
+    bucket, prefix = split(uri)
+    key = f"{prefix}.writable"
+    _client(access).put_object(Bucket=bucket, Key=key, Body=b"")
+    _client(access).delete_object(Bucket=bucket, Key=key)
+
+
+def _delete(uri: str, access: Access) -> int:
+    bucket, prefix = split(uri)
+    if not prefix.endswith("/"):
+        raise ValueError(f"only a folder is deleted whole, not {uri}")
+    count = 0
+    for page in _client(access).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        keys = [{"Key": one["Key"]} for one in page.get("Contents", ())]
+        if keys:
+            _client(access).delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        count += len(keys)
+    return count
+
+
+def _error(uri: str, error: Exception) -> GatewayError:
+    bucket, _ = split(uri)
+    if not isinstance(error, ClientError):
+        return Unreachable(
+            reasons.STORAGE_UNREACHABLE, f"the storage of bucket {bucket} does not answer: {brief(error)}"
+        )
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "NoSuchBucket":
+        return Refused(
+            reasons.BUCKET_NOT_FOUND, f"there is no bucket {bucket}: create it, or correct the URI {uri}"
+        )
+    if code in _REFUSED or status in (401, 403):
+        return Refused(
+            reasons.BUCKET_REFUSED,
+            f"bucket {bucket} refuses these credentials ({code}): check the keys in the Secret and the rights they carry",
+        )
+    if code in ("NoSuchKey", "404"):
+        return NotFound(reasons.NO_RESULT, f"{uri} is not there")
+    return Unreachable(
+        reasons.STORAGE_UNREACHABLE, f"the storage of bucket {bucket} answered {status} {code}"
+    )

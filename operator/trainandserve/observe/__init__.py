@@ -1,0 +1,208 @@
+"""All reads of a pass: from the watches first, then only what the next decision needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ..cache import Key
+from ..decide.looks import Known, Look, first_looks, second_looks
+from ..gateways.errors import GatewayError
+from ..gateways.kfp import Kfp
+from ..inference_service import API
+from ..observation import (
+    ABSENT,
+    InferenceService,
+    KfpRun,
+    Observation,
+    Reading,
+    Result,
+    Unknown,
+    Workflow,
+)
+from ..resource import Target, TrainAndServe
+from .preflight import preflight
+from .recovery import recover
+from .results import read_checked
+from .troubles import run_pods, server_trouble
+from .workflows import live_workflows
+from .world import Memory, World
+
+
+async def observe(
+    world: World, key: Key, resource: TrainAndServe, memory: Memory, now: datetime
+) -> Observation:
+    """Look at the present state of one resource."""
+    seen = await _with_foreign_service(world, _from_watches(world, key, resource, memory))
+    known = _known(world, resource, memory)
+    looks = first_looks(seen, known, now)
+    seen = await _look(world, seen, memory, looks, now)
+    known = replace(known, progress_since=memory.progress_since)
+    return await _look(world, seen, memory, second_looks(seen, known, now) - looks, now)
+
+
+def _from_watches(world: World, key: Key, resource: TrainAndServe, memory: Memory) -> Observation:
+    service = world.cache.inference_services.get(key)
+    return Observation(
+        resource=resource,
+        policy=world.policy,
+        inference_service=InferenceService(service) if service is not None else ABSENT,
+        deployment=world.cache.deployment(key) or ABSENT,
+        failure=memory.failure,
+    )
+
+
+async def _with_foreign_service(world: World, seen: Observation) -> Observation:
+    """An InferenceService that is not ours is not in the watch: whether it is still there is asked."""
+    service = seen.inference_service
+    if not isinstance(service, InferenceService) or service.controlled_by(seen.resource.metadata.uid):
+        return seen
+    namespace, name = seen.resource.key
+    try:
+        live = await world.kubernetes.get(f"/apis/{API}/namespaces/{namespace}/inferenceservices/{name}")
+    except GatewayError as error:
+        return replace(seen, inference_service=Unknown(error.reason, error.message))
+    if live is None:
+        world.cache.inference_services.drop(seen.resource.key)
+        return replace(seen, inference_service=ABSENT)
+    world.cache.inference_services.put(seen.resource.key, live)
+    return replace(seen, inference_service=InferenceService(live))
+
+
+def _known(world: World, resource: TrainAndServe, memory: Memory) -> Known:
+    run = resource.status.run
+    if run is None:
+        return Known()
+    if memory.run_id != run.id:
+        memory.run_id, memory.run_read_at, memory.progress_since = run.id, None, None
+    flows = world.cache.workflows(run.id)
+    phase = flows[0].phase if flows else None
+    return Known(phase, memory.run_read_at, memory.progress_since)
+
+
+async def _look(
+    world: World, seen: Observation, memory: Memory, looks: frozenset[Look], now: datetime
+) -> Observation:
+    """Take all looks at once; each fills its own field."""
+    reads = {
+        Look.RUN: lambda: _run(world, seen, memory, now),
+        Look.WORKFLOWS: lambda: _workflows(world, seen),
+        Look.RUN_PODS: lambda: _run_pods(world, seen),
+        Look.ABANDONED: lambda: _abandoned(world, seen),
+        Look.PREFLIGHT: lambda: _preflight(world, seen),
+        Look.RESULT: lambda: _result(world, seen),
+        Look.PROBE: lambda: _probe(world, seen, memory, now),
+        Look.SERVER_PODS: lambda: _server_pods(world, seen),
+        Look.RECOVERY: lambda: _recovery(world, seen),
+    }
+    found: dict[str, object] = {}
+    for part in await asyncio.gather(*(reads[look]() for look in sorted(looks, key=lambda look: look.value))):
+        found |= part
+    return replace(seen, **found)  # type: ignore[arg-type]
+
+
+# --- One look each ------------------------------------------------------------------------------------------------
+
+
+async def _run(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:
+    run = seen.resource.status.run
+    assert run is not None
+    found = await read_run(world.kfp, run.id)
+    if isinstance(found, KfpRun):
+        memory.run_read_at = now
+        progress = f"{found.state} {[(step.name, step.state) for step in found.steps]}"
+        if progress != memory.progress or memory.progress_since is None:
+            memory.progress, memory.progress_since = progress, now
+    return {"run": found}
+
+
+async def read_run(kfp: Kfp, run_id: str) -> Reading[KfpRun]:
+    """A run, absent, or unknown."""
+    try:
+        return await kfp.get_run(run_id)
+    except GatewayError as error:
+        return Unknown(error.reason, error.message)
+
+
+async def _workflows(world: World, seen: Observation) -> dict[str, object]:
+    run = seen.resource.status.run
+    assert run is not None
+    try:
+        return {"workflows": await live_workflows(world, seen.resource.metadata.namespace, [run.id])}
+    except GatewayError as error:
+        return {"workflows": Unknown(error.reason, error.message)}
+
+
+async def _abandoned(world: World, seen: Observation) -> dict[str, object]:
+    ids = [one.id for one in seen.resource.status.abandoned]
+    runs = dict(zip(ids, await asyncio.gather(*(read_run(world.kfp, one) for one in ids)), strict=True))
+    flows: tuple[Workflow, ...] = ()
+    for one in ids:
+        flows += tuple(
+            flow for flow in world.cache.workflows(one) if flow.phase not in ("Succeeded", "Failed", "Error")
+        )
+    return {"abandoned_runs": runs, "abandoned_workflows": flows}
+
+
+async def _run_pods(world: World, seen: Observation) -> dict[str, object]:
+    run = seen.resource.status.run
+    assert run is not None
+    try:
+        return {"run_pods": await run_pods(world, seen.resource.metadata.namespace, run)}
+    except GatewayError:
+        return {}
+
+
+async def _preflight(world: World, seen: Observation) -> dict[str, object]:
+    return {"preflight": await preflight(world, seen.resource)}
+
+
+async def _result(world: World, seen: Observation) -> dict[str, object]:
+    run = seen.resource.status.run
+    assert run is not None
+    return {"result": await read_checked(world, seen.resource, run.prefix, run.version, run.id)}
+
+
+async def _probe(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:
+    target = seen.resource.status.served.target if seen.resource.status.served else None
+    service = seen.inference_service
+    if target is None or not isinstance(service, InferenceService):
+        return {}
+    url = service.address or service.url
+    if not url:
+        return {}
+    sample = await _sample(world, seen.resource, target, memory)
+    return {
+        "probe": await world.predictor.probe(target.run_id, url, seen.resource.metadata.name, sample, now)
+    }
+
+
+async def _sample(
+    world: World, resource: TrainAndServe, target: Target, memory: Memory
+) -> Mapping[str, Any] | None:
+    """The sample input of a version's result file, read once."""
+    if target.run_id not in memory.samples:
+        prefix = target.uri.removesuffix("model/")
+        result = await read_checked(world, resource, prefix, target.version, target.run_id)
+        memory.samples = {target.run_id: result.sample if isinstance(result, Result) else None}
+    return memory.samples[target.run_id]
+
+
+async def _server_pods(world: World, seen: Observation) -> dict[str, object]:
+    target = seen.resource.status.served.target if seen.resource.status.served else None
+    if target is None:
+        return {}
+    try:
+        return {"server_trouble": await server_trouble(world, seen, target)}
+    except GatewayError:
+        return {}
+
+
+async def _recovery(world: World, seen: Observation) -> dict[str, object]:
+    try:
+        return {"recovery": await recover(world, seen)}
+    except GatewayError as error:
+        return {"recovery": Unknown(error.reason, error.message)}

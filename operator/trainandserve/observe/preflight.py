@@ -1,0 +1,89 @@
+"""Could a run start now? Everything it needs is looked at before, and each missing thing is named."""
+
+from __future__ import annotations
+
+from .. import reasons
+from ..credentials import data_secret, evaluation_secret
+from ..gateways.errors import GatewayError
+from ..gateways.s3 import listing_digest
+from ..inference_service import API
+from ..names import resource_prefix
+from ..observation import Preflight, Problem
+from ..resource import TrainAndServe
+from .results import secret_access, storage_access
+from .world import World
+
+_PARAMETERS_LIMIT = 16 * 1024
+_HOST_LABEL = 63
+
+
+async def preflight(world: World, resource: TrainAndServe) -> Preflight:
+    """Look at Secrets, buckets, data, Kubeflow Pipelines and KServe, in this order; the first of each kind counts."""
+    problems = [*_names(resource), *await _platform(world, resource)]
+    digests: dict[str, str | None] = {"data": None, "evaluation": None}
+    try:
+        await _storage(world, resource)
+        digests["data"] = await _digest(world, resource, resource.spec.data.uri, data_secret(resource))
+        if resource.spec.evaluation and resource.spec.evaluation.data:
+            uri = resource.spec.evaluation.data.uri
+            digests["evaluation"] = await _digest(world, resource, uri, evaluation_secret(resource))
+    except GatewayError as error:
+        problems.append(error.problem)
+    if problems:
+        return Preflight(tuple(problems))
+    return Preflight((), digests["data"], digests["evaluation"], slot=world.slots.take(resource.key))
+
+
+def _names(resource: TrainAndServe) -> list[Problem]:
+    namespace, name = resource.key
+    found = []
+    if len(f"{name}-{namespace}") > _HOST_LABEL:
+        words = f"KServe makes the host name {name}-{namespace}, longer than {_HOST_LABEL} characters: use a shorter name"
+        found.append(Problem(reasons.NAME_TOO_LONG, words))
+    if len(resource.spec.train.model_dump_json(include={"parameters"})) > _PARAMETERS_LIMIT:
+        words = (
+            f"training.parameters is larger than {_PARAMETERS_LIMIT} bytes: put what is large into the data"
+        )
+        found.append(Problem(reasons.INVALID_SPEC, words))
+    return found
+
+
+async def _platform(world: World, resource: TrainAndServe) -> list[Problem]:
+    found = []
+    try:
+        if not await world.kubernetes.has_kind(API, "inferenceservices"):
+            words = "the cluster has no InferenceService: install KServe"
+            found.append(Problem(reasons.KSERVE_MISSING, words))
+        await world.kfp.check()
+        if problem := await _namespace(world, resource):
+            found.append(problem)
+    except GatewayError as error:
+        found.append(error.problem)
+    return found
+
+
+async def _namespace(world: World, resource: TrainAndServe) -> Problem | None:
+    """Single-user Kubeflow Pipelines run everybody's steps in their own namespace, with its rights and Secrets."""
+    settings, namespace = world.settings, resource.metadata.namespace
+    allowed = {settings.kfp_namespace, *settings.allowed_namespaces}
+    if namespace in allowed or "*" in allowed or await world.kfp.multi_user():
+        return None
+    return Problem(
+        reasons.NAMESPACE_NOT_SUPPORTED,
+        f"Kubeflow Pipelines is installed for a single user and runs everything in {settings.kfp_namespace}: create the "
+        f"resource there, or ask an administrator to add {namespace} to TAS_ALLOWED_NAMESPACES",
+    )
+
+
+async def _storage(world: World, resource: TrainAndServe) -> None:
+    access = await storage_access(world, resource)
+    await world.s3.check_writable(resource_prefix(resource), access)
+
+
+async def _digest(world: World, resource: TrainAndServe, uri: str, secret: str | None) -> str:
+    objects = await world.s3.objects(uri, await secret_access(world, resource, secret))
+    if not objects:
+        raise GatewayError(
+            reasons.DATA_NOT_FOUND, f"there is nothing under {uri}: upload the data, or correct the URI"
+        )
+    return listing_digest(objects)

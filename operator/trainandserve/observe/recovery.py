@@ -1,0 +1,98 @@
+"""What others still know of a resource whose status is gone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from .. import names
+from ..gateways.errors import Unreachable
+from ..observation import InferenceService, KfpRun, Observation, Recovery, Result, Unknown
+from ..resource import TrainAndServe
+from .results import read_checked, storage_access
+from .workflows import live_workflows
+from .world import World
+
+_ATTEMPT = re.compile(r"([1-9][0-9]{0,8})-([0-9a-f]{8})")
+_ATTEMPTS_LOOKED_FOR = 12
+
+
+async def recover(world: World, seen: Observation) -> Recovery:
+    """Look at the folders in the storage, the InferenceService's annotations and the runs that could be under way.
+
+    Raises
+    ------
+    GatewayError
+        Something does not answer; then nothing may be planned yet.
+    """
+    resource = seen.resource
+    folders = await _folders(world, resource)
+    found = Recovery(last_version=max((version for version, _ in folders), default=0))
+    found = await _served(world, seen, found)
+    found = await _newest(world, resource, found, folders)
+    return await _running(world, resource, found)
+
+
+async def _folders(world: World, resource: TrainAndServe) -> list[tuple[int, str]]:
+    access = await storage_access(world, resource)
+    prefix = names.resource_prefix(resource)
+    matches = (_ATTEMPT.fullmatch(folder) for folder in await world.s3.folders(prefix, access))
+    return sorted(((int(match[1]), f"{prefix}{match[0]}/") for match in matches if match), reverse=True)
+
+
+async def _served(world: World, seen: Observation, found: Recovery) -> Recovery:
+    """The version that our InferenceService carries in its annotations, if its files still hold."""
+    service = seen.inference_service
+    if not isinstance(service, InferenceService) or not service.controlled_by(seen.resource.metadata.uid):
+        return found
+    predictor = service.body.get("spec", {}).get("predictor", {})
+    annotations = predictor.get("annotations") or {}
+    uri = (predictor.get("model") or {}).get("storageUri", "")
+    version, run_id = annotations.get(names.MODEL_VERSION, ""), annotations.get(names.RUN_ID, "")
+    if not version.isdecimal() or not run_id or not uri.endswith("/model/"):
+        return found
+    prefix = uri.removesuffix("model/")
+    result = await _result(world, seen.resource, prefix, int(version), run_id)
+    found = replace(found, last_version=max(found.last_version, int(version)))
+    if result is None or result.digest != annotations.get(names.RESULT_DIGEST):
+        return found
+    return replace(found, served=result, served_prefix=prefix)
+
+
+async def _newest(
+    world: World, resource: TrainAndServe, found: Recovery, folders: list[tuple[int, str]]
+) -> Recovery:
+    """The newest version with a result of ours."""
+    for version, prefix in folders:
+        for attempt in range(1, _ATTEMPTS_LOOKED_FOR + 1):
+            run_id = names.run_id(resource.metadata.uid, version, attempt)
+            if not prefix.endswith(f"{version}-{run_id[:8]}/"):
+                continue
+            result = await _result(world, resource, prefix, version, run_id)
+            if result is not None:
+                return replace(found, newest=result, newest_prefix=prefix)
+    return found
+
+
+async def _result(
+    world: World, resource: TrainAndServe, prefix: str, version: int, run_id: str
+) -> Result | None:
+    result = await read_checked(world, resource, prefix, version, run_id)
+    if isinstance(result, Unknown):
+        raise Unreachable(result.reason, result.message)
+    return result if isinstance(result, Result) else None
+
+
+async def _running(world: World, resource: TrainAndServe, found: Recovery) -> Recovery:
+    """A run that is under way, by the ids that it could have: they follow from uid, version and attempt."""
+    ids = [
+        names.run_id(resource.metadata.uid, version, attempt)
+        for version in (found.last_version, found.last_version + 1)
+        for attempt in range(1, _ATTEMPTS_LOOKED_FOR + 1)
+        if version
+    ]
+    for flow in await live_workflows(world, resource.metadata.namespace, ids):
+        run = await world.kfp.get_run(flow.run_id)
+        if isinstance(run, KfpRun) and not run.finished:
+            return replace(found, running=run)
+    return found

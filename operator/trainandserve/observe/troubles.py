@@ -1,0 +1,170 @@
+"""Why does a run, or a model server, not move? What Workflow nodes and pods say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from .. import names, reasons
+from ..gateways.errors import brief
+from ..observation import Observation, Problem, RunPods, ServerTrouble
+from ..resource import Run, Target
+from .workflows import WORKFLOWS, run_namespace
+from .world import World
+
+Json = Mapping[str, Any]
+
+_NODE_NAME = "workflows.argoproj.io/node-name"
+_WAITING_TROUBLE = {
+    "ErrImagePull": "the image cannot be pulled",
+    "ImagePullBackOff": "the image cannot be pulled",
+    "InvalidImageName": "the image's name is not valid",
+    "ErrImageNeverPull": "the image is not on the node",
+    "CreateContainerConfigError": "the container cannot be configured",
+    "CreateContainerError": "the container cannot be created",
+    "CrashLoopBackOff": "the container ends again and again",
+}
+_FAILED_RESTARTS = 3
+"""Restarts after which a load counts as failed for good: two may be bad luck with a node or the network."""
+
+
+async def run_pods(world: World, namespace: str, run: Run) -> RunPods:
+    """What a run's pods and its Workflow's nodes say.
+
+    Raises
+    ------
+    GatewayError
+        The API server does not answer, or does not let the operator look.
+    """
+    where = await run_namespace(world, namespace)
+    pods = await world.kubernetes.list_all(
+        f"/api/v1/namespaces/{where}/pods", f"{names.KFP_RUN_LABEL}={run.id}"
+    )
+    flows = await world.kubernetes.list_all(
+        f"{WORKFLOWS}/namespaces/{where}/workflows", f"{names.KFP_RUN_LABEL}={run.id}"
+    )
+    trouble, waits = _pod_trouble(pods)
+    return RunPods(
+        train_started_at=_train_started(pods),
+        trouble=trouble,
+        waits_for_node=waits,
+        failure=_failure(flows, pods),
+    )
+
+
+def _pod_trouble(pods: Sequence[Json]) -> tuple[Problem | None, bool]:
+    for pod in pods:
+        step = _step(pod)
+        for condition in pod.get("status", {}).get("conditions") or ():
+            if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+                words = f"step {step} waits for a node: {brief(condition.get('message'))}"
+                return Problem(reasons.RUN_STUCK, words), True
+        for waiting in _waiting(pod):
+            reason = str(waiting.get("reason", ""))
+            if reason in _WAITING_TROUBLE:
+                text = f"step {step}: {_WAITING_TROUBLE[reason]} ({reason}): {brief(waiting.get('message'))}"
+                return Problem(reasons.RUN_STUCK, text), False
+    return None, False
+
+
+def _waiting(pod: Json) -> Iterator[Json]:
+    status = pod.get("status", {})
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or ():
+            if waiting := (container.get("state") or {}).get("waiting"):
+                yield waiting
+
+
+def _step(pod: Json) -> str:
+    """The pipeline's step that a pod belongs to, from the path of its node: ``…root.train.executor``."""
+    path = (pod["metadata"].get("annotations") or {}).get(_NODE_NAME, "")
+    parts = [part.split("(")[0] for part in path.split(".")]
+    inner = [part for part in parts[1:] if part not in ("root", "executor", "root-driver")]
+    return inner[-1].removesuffix("-driver") if inner else str(pod["metadata"]["name"])
+
+
+def _is_executor(pod: Json) -> bool:
+    path = (pod["metadata"].get("annotations") or {}).get(_NODE_NAME, "")
+    return "driver" not in path.rsplit(".", 1)[-1]
+
+
+def _train_started(pods: Sequence[Json]) -> datetime | None:
+    """When the train step's own container began to run; waiting for a node does not count."""
+    for pod in pods:
+        if _step(pod) != "train" or not _is_executor(pod):
+            continue
+        for container in pod.get("status", {}).get("containerStatuses") or ():
+            state = container.get("state") or {}
+            started = (state.get("running") or state.get("terminated") or {}).get("startedAt")
+            if started:
+                return datetime.fromisoformat(started)
+    return None
+
+
+def _failure(flows: Sequence[Json], pods: Sequence[Json]) -> str | None:
+    """The failing step and what it said last. Kubeflow Pipelines itself keeps no such text."""
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses") or ():
+            ended = (container.get("state") or {}).get("terminated") or {}
+            if ended.get("exitCode") and container.get("name") in ("main", None, "user"):
+                words = brief(ended.get("message")) or f"exit code {ended['exitCode']}"
+                return f"step {_step(pod)} failed: {words}"
+    for flow in flows:
+        nodes: list[Json] = list((flow.get("status", {}).get("nodes") or {}).values())
+        for node in nodes:
+            if node.get("type") == "Pod" and node.get("phase") in ("Failed", "Error") and node.get("message"):
+                return f"step {_node_step(node, nodes)} failed: {brief(node['message'])}"
+        if message := flow.get("status", {}).get("message"):
+            return brief(message)
+    return None
+
+
+def _node_step(node: Json, nodes: Sequence[Json]) -> str:
+    """The step of a pod's node: the node's own path says it, else its display name."""
+    parts = [part.split("(")[0] for part in str(node.get("name", "")).split(".")]
+    inner = [part for part in parts[1:] if part not in ("root", "executor")]
+    return inner[-1].removesuffix("-driver") if inner else str(node.get("displayName", "?")).split("(")[0]
+
+
+async def server_trouble(world: World, seen: Observation, target: Target) -> ServerTrouble | None:
+    """Why the target's pods are not ready; None where nothing is wrong with them, or they are not there yet."""
+    namespace, name = seen.resource.key
+    selector = f"{names.INFERENCE_SERVICE_LABEL}={name}"
+    pods = await world.kubernetes.list_all(f"/api/v1/namespaces/{namespace}/pods", selector)
+    new = [
+        pod for pod in pods if (pod["metadata"].get("annotations") or {}).get(names.RUN_ID) == target.run_id
+    ]
+    found = [trouble for pod in new if (trouble := _server_pod(pod))]
+    for_good = next((trouble for trouble in found if trouble.for_good), None)
+    return for_good or next(iter(found), None)
+
+
+def _server_pod(pod: Json) -> ServerTrouble | None:
+    status = pod.get("status", {})
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return ServerTrouble(f"its pod waits for a node: {brief(condition.get('message'))}")
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or ():
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            ended = _ended(container)
+            if ended is None and waiting.get("reason") not in _WAITING_TROUBLE:
+                continue
+            words = brief(
+                (ended or {}).get("message") or waiting.get("message") or waiting.get("reason"), 600
+            )
+            code = f" (exit code {ended['exitCode']})" if ended else ""
+            return ServerTrouble(
+                f"{container['name']}{code}: {words}", container.get("restartCount", 0) >= _FAILED_RESTARTS
+            )
+    return None
+
+
+def _ended(container: Json) -> Json | None:
+    """How the container last ended, if it failed."""
+    for state in (container.get("state") or {}, container.get("lastState") or {}):
+        ended: Json | None = state.get("terminated")
+        if ended and ended.get("exitCode"):
+            return ended
+    return None

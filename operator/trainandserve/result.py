@@ -1,0 +1,154 @@
+"""The result file that the last step of a run writes beside the model: the operator's side of the schema.
+
+A result counts only if it names this resource, version and run, and its manifest is what the bucket holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from . import reasons
+from .gateways.errors import Refused
+from .gateways.s3 import S3Object
+from .observation import Result
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", allow_inf_nan=False
+    )
+
+
+class File(_Part):
+    """One file of the model, by its key relative to the attempt's prefix."""
+
+    key: str
+    size: int = Field(ge=0)
+    etag: str
+    sha256: str
+
+
+class IncumbentResult(_Part):
+    """The version that served, evaluated on the same data."""
+
+    version: int
+    metrics: dict[str, float | None] | None = None
+    error: str | None = None
+
+
+class DataRecord(_Part):
+    """A data set as it was read."""
+
+    digest: str | None = None
+
+
+class Lineage(_Part):
+    """What made the model, as far as the operator needs it again."""
+
+    training_hash: str = ""
+    retrain_token: str = ""
+
+
+class ResultFile(_Part):
+    """The whole file."""
+
+    schema_version: Annotated[int, Field(ge=1, le=1)]
+    uid: str
+    version: int
+    run_id: str
+    metrics: dict[str, float | None]
+    samples: int | None = None
+    incumbent: IncumbentResult | None = None
+    sample: dict[str, Any] | None = None
+    manifest: Annotated[list[File], Field(min_length=1, max_length=10_000)]
+    data: DataRecord = DataRecord()
+    lineage: Lineage = Lineage()
+
+
+def read_result(data: bytes, uri: str) -> ResultFile:
+    """Read the file.
+
+    Raises
+    ------
+    Refused
+        It is not what a trainer of this version writes.
+    """
+    try:
+        return ResultFile.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise Refused(reasons.NO_RESULT, f"{uri} is no result file: {place}: {first['msg']}") from error
+
+
+def checked(
+    file: ResultFile, data: bytes, listing: list[S3Object], *, uid: str, version: int, run_id: str
+) -> Result:
+    """The result, if it names this resource, version and run, and the bucket holds exactly the files it lists.
+
+    Raises
+    ------
+    Refused
+        Something is otherwise; the message names the first difference.
+    """
+    for name, found, wanted in (
+        ("uid", file.uid, uid),
+        ("version", file.version, version),
+        ("run", file.run_id, run_id),
+    ):
+        if found != wanted:
+            raise Refused(
+                reasons.NO_RESULT, f"the result file is of another {name}: {found} instead of {wanted}"
+            )
+    if difference := _difference(file, listing, f"model/{version}/"):
+        raise Refused(
+            reasons.MODEL_CHANGED, f"the model's files are not those of the result file: {difference}"
+        )
+    return _result(file, data)
+
+
+def _difference(file: ResultFile, listing: list[S3Object], folder: str) -> str | None:
+    there = {one.key: one for one in listing if one.key.startswith("model/")}
+    listed = {one.key: one for one in file.manifest}
+    for key, entry in listed.items():
+        found = there.get(key)
+        if not key.startswith(folder):
+            return f"{key} is not below {folder}"
+        if found is None:
+            return f"{key} is missing"
+        if (found.size, found.etag) != (entry.size, entry.etag.strip('"')):
+            return f"{key} has another size or ETag"
+    extra = sorted(there.keys() - listed.keys())
+    return f"{extra[0]} is not in the manifest" if extra else None
+
+
+def _result(file: ResultFile, data: bytes) -> Result:
+    before = file.incumbent
+    return Result(
+        version=file.version,
+        run_id=file.run_id,
+        digest=result_digest(data),
+        metrics=_numbers(file.metrics),
+        samples=file.samples,
+        incumbent_version=before.version if before else None,
+        incumbent_metrics=_numbers(before.metrics) if before and before.metrics is not None else None,
+        incumbent_error=before.error if before else None,
+        training_hash=file.lineage.training_hash,
+        retrain_token=file.lineage.retrain_token,
+        data_digest=file.data.digest,
+        sample=file.sample,
+    )
+
+
+def result_digest(data: bytes) -> str:
+    """SHA-256 of the file's bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _numbers(metrics: dict[str, float | None]) -> dict[str, float]:
+    """The metrics that are numbers: what is none counts as missing."""
+    return {name: value for name, value in metrics.items() if value is not None}
