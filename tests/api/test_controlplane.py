@@ -155,6 +155,7 @@ def test_a_second_plane_beside_the_first_one_is_another_one_and_keeps_its_object
     with ControlPlane.started(folder, audit_log=log) as second:
         assert second.server != plane.server
         install_crds(second.kubeconfig, argo_crds())
+        install_crds(second.kubeconfig, argo_crds())  # again is harmless
         second.rest.call("POST", path, config_map("kept"))
         assert not exists(plane.rest, f"{path}/kept")
 
