@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from . import resource
-from .resource import MAX_NAME, rule
+from .fields import rule
+from .resource import MAX_NAME
 
 Schema = dict[str, Any]
 
 _DROPPED = ("title", "default", "$defs", "examples")
-_NUMBERS = {"exclusiveMinimum", "minimum", "maximum"}
+_HEADER = "# Generated from the models of the operator by: make crds. Changes here are lost.\n"
 
 COLUMNS = (
     ("Ready", '.status.conditions[?(@.type=="Ready")].status', "Whether a proven version serves."),
@@ -22,9 +25,21 @@ COLUMNS = (
     ("Served", ".status.served.version", "Version that was proven to serve."),
     ("Candidate", ".status.candidate.version", "Newest version whose result was read."),
     ("Metric", ".status.summary", "First metric of the newest version."),
-    ("Run", ".status.run.progress", "Progress of the run under way, or how the last one ended."),
+    ("Run", ".status.run.progress", "Steps done of all steps of the run under way, or of the last one."),
     ("URL", ".status.served.url", "Where predictions are asked for."),
 )
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a part that occurs twice twice: an anchor would be legal YAML, but surprise who reads or patches it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def text() -> str:
+    """The definition as the file in crds/: the same bytes for the same models."""
+    return _HEADER + yaml.dump(definition(), Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
 
 
 def definition() -> dict[str, Any]:
@@ -120,8 +135,16 @@ def _rewrite(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     if "items" in result:
         result["items"] = _rewrite(result["items"], definitions)
     if isinstance(result.get("additionalProperties"), dict):
-        result["additionalProperties"] = _rewrite(result["additionalProperties"], definitions)
+        result["additionalProperties"] = _value(result["additionalProperties"], definitions)
     return result
+
+
+def _value(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """A map's value. Where it may be null it says so: the API server drops a key whose null it does not expect."""
+    rewritten = _rewrite(schema, definitions)
+    if _is_any(_resolve(schema, definitions)) or {"type": "null"} in schema.get("anyOf", ()):
+        rewritten["nullable"] = True
+    return rewritten
 
 
 def _resolve(schema: Schema, definitions: dict[str, Schema]) -> Schema:

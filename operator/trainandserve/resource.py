@@ -1,28 +1,39 @@
 """The TrainAndServe resource: what a user writes and what the operator says back.
 
 These models are the one source of the custom resource definition (see `crd`). A description here is what
-``kubectl explain`` prints; a rule here (`rule`) is what the API server refuses with. Nothing has a default in the
+``kubectl explain`` prints; a rule (here and in `fields`) is what the API server refuses with. Nothing has a default in the
 definition itself: a default that the API server wrote into the object would be hashed as if the user had set it, and an
 upgrade of the operator would retrain models. Defaults therefore live in the code, and the descriptions name them.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    PlainSerializer,
-    StringConstraints,
-)
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from .durations import format_duration, parse_duration
+from .fields import (
+    KEY,
+    LABEL_VALUE_RULE,
+    RESOURCES_RULES,
+    TRAINING_RESOURCES_RULES,
+    Annotations,
+    Duration,
+    Image,
+    Labels,
+    Module,
+    Name,
+    Package,
+    PodLabels,
+    Quantities,
+    S3Uri,
+    matching,
+    rule,
+    rules,
+)
+from .fields import Quantity as Quantity  # noqa: PLC0414 - the resource's types are taken from here
 
 GROUP = "trainandserve.io"
 VERSION = "v1alpha1"
@@ -34,18 +45,7 @@ SHORT_NAME = "tas"
 MAX_NAME = 40
 """Longest name of a resource: KServe derives ``<name>-predictor`` and the host label ``<name>-<namespace>`` from it."""
 
-Rule = dict[str, str]
 M = TypeVar("M", bound="Model")
-
-
-def rule(expression: str, message: str) -> Rule:
-    """One CEL rule of the definition; `message` says what to write instead."""
-    return {"rule": expression, "message": message}
-
-
-def rules(*items: Rule, **schema: Any) -> dict[str, Any]:
-    """Schema extras that carry CEL rules, for `pydantic.Field` and `ConfigDict`."""
-    return {"x-kubernetes-validations": list(items), **schema}
 
 
 class Model(BaseModel):
@@ -66,136 +66,6 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
-# --- Types of the fields ------------------------------------------------------------------------------------------
-
-_DURATION = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$"
-_LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
-_DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-_URI = r"^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/.*)?$"
-_CPU = r"^([0-9]{1,6}([.][0-9]{1,3})?|[0-9]{1,9}m)$"
-_BYTES = r"^[0-9]{1,15}(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|k|Ki)?$"
-
-
-def _cel_string(pattern: str) -> str:
-    return "'" + pattern.replace("\\", "\\\\") + "'"
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
-    PlainSerializer(format_duration, return_type=str),
-    Field(
-        json_schema_extra=rules(
-            rule(
-                f"self.matches({_cel_string(_DURATION)}) && self.matches('[1-9]')",
-                "write a duration above zero in hours, minutes and seconds, like 30s, 5m, 2h or 1h30m",
-            ),
-            type="string",
-            minLength=2,
-            maxLength=24,
-            format=None,
-        )
-    ),
-]
-
-S3Uri = Annotated[
-    str,
-    StringConstraints(min_length=6, max_length=1024),
-    Field(
-        json_schema_extra=rules(
-            rule(
-                "!self.contains('@')",
-                "a URI carries no credentials: name a Secret in secretName instead",
-            ),
-            rule(
-                "self.startsWith('s3://')",
-                "write an S3 URI, like s3://bucket/path/ (other schemes are not supported)",
-            ),
-            rule(
-                "!self.contains('?') && !self.contains('#')",
-                "write the URI without a query or a fragment: endpoint and region belong to the Secret's annotations",
-            ),
-            rule(
-                "!self.matches('(^|/)[.][.]?(/|$)')",
-                "write the URI without . or .. as a part of its path",
-            ),
-            rule(
-                f"!self.startsWith('s3://') || self.matches({_cel_string(_URI)})",
-                "write s3:// and a bucket's name (3 to 63 lower-case letters, digits, dots and hyphens), then /path",
-            ),
-            rule(
-                "self.matches('^[^ \\\\t\\\\n\\\\r%\\\\\\\\]*$') && !self.substring(5 < self.size() ? 5 : 0).contains('//')",
-                "write the path without spaces, percent signs, backslashes or empty parts (//)",
-            ),
-        )
-    ),
-]
-
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=253),
-    Field(
-        json_schema_extra=rules(
-            rule(
-                f"self.matches({_cel_string(_DNS_NAME)})",
-                "write the name of an object of this namespace: lower-case letters, digits, hyphens and dots",
-            )
-        )
-    ),
-]
-
-Labels = Annotated[
-    dict[str, Annotated[str, StringConstraints(max_length=63)]],
-    Field(
-        max_length=16,
-        json_schema_extra=rules(
-            rule(
-                "self.all(k, k.size() <= 253 && k.matches('^([a-z0-9.-]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",
-                "write each key as a label key: an optional DNS prefix and a slash, then letters, digits, -, _ and .",
-            ),
-            rule(
-                f"self.all(k, self[k].matches({_cel_string(_LABEL_VALUE)}))",
-                "write each value as a label value: at most 63 letters, digits, -, _ and ., starting and ending with a letter or digit",
-            ),
-        ),
-    ),
-]
-
-Quantity = Annotated[
-    int | str,
-    Field(
-        json_schema_extra={
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "x-kubernetes-int-or-string": True,
-            "maxLength": 24,
-        }
-    ),
-]
-Quantities = Annotated[
-    dict[str, Quantity],
-    Field(
-        max_length=8,
-        json_schema_extra=rules(
-            rule(
-                "self.all(k, k.size() <= 63 && k.matches('^([a-z0-9.-]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",
-                "write each key as a resource's name, like cpu, memory or nvidia.com/gpu",
-            ),
-            rule(
-                f"!('cpu' in self) || string(self['cpu']).matches({_cel_string(_CPU)})",
-                "write cpu as a number of cores or millicores, like 2, 0.5 or 500m",
-            ),
-            rule(
-                f"!('memory' in self) || string(self['memory']).matches({_cel_string(_BYTES)})",
-                "write memory as a number of bytes with an optional unit, like 512Mi or 8Gi",
-            ),
-            rule(
-                f"self.all(k, k == 'cpu' || string(self[k]).matches({_cel_string(_BYTES)}))",
-                "write a whole number, not negative, with an optional unit such as Mi or Gi",
-            ),
-        ),
-    ),
-]
-
 MetricValue = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
@@ -204,6 +74,8 @@ MetricValue = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 class Resources(Model):
     """Compute resources of a container, as Kubernetes writes them."""
+
+    model_config = ConfigDict(json_schema_extra=rules(*RESOURCES_RULES))
 
     limits: Quantities | None = Field(
         None, description="Most that the container may use, by resource: cpu, memory, nvidia.com/gpu."
@@ -216,33 +88,44 @@ class Resources(Model):
 class TrainingResources(Resources):
     """Compute resources of the train step."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!has(self.limits) || self.limits.all(k, k in ['cpu', 'memory'] || k.contains('/'))",
-                "in training.resources.limits write cpu, memory and at most one accelerator, such as nvidia.com/gpu",
-            ),
-            rule(
-                "!has(self.limits) || self.limits.filter(k, k.contains('/')).size() <= 1",
-                "write one accelerator at most: a Kubeflow pipeline step takes one kind",
-            ),
-            rule(
-                "!has(self.requests) || self.requests.all(k, k in ['cpu', 'memory'])",
-                "in training.resources.requests write only cpu and memory: an accelerator belongs to the limits",
-            ),
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=rules(*TRAINING_RESOURCES_RULES))
 
 
 class Toleration(Model):
     """A taint that a pod tolerates, as Kubernetes writes it."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+                "write the key of a taint, or operator: Exists to tolerate every key",
+            ),
+            rule(
+                "!has(self.value) || !has(self.operator) || self.operator == 'Equal'",
+                "with operator: Exists write no value",
+            ),
+            rule(
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                "write tolerationSeconds only with effect: NoExecute",
+            ),
+        )
+    )
+
     key: Annotated[str, StringConstraints(max_length=316)] | None = Field(
-        None, description="Key of the taint. Absent: every key."
+        None,
+        description="Key of the taint. Absent, with operator Exists: every key.",
+        json_schema_extra=rules(
+            rule(
+                matching(KEY),
+                "write the key of a taint, like nvidia.com/gpu (absent, with operator: Exists, means every key)",
+            )
+        ),
     )
     operator: Literal["Exists", "Equal"] | None = Field(None, description="Exists or Equal. Default: Equal.")
     value: Annotated[str, StringConstraints(max_length=63)] | None = Field(
-        None, description="Value of the taint, with Equal."
+        None,
+        description="Value of the taint, with operator Equal.",
+        json_schema_extra=rules(LABEL_VALUE_RULE),
     )
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="Effect of the taint. Absent: every effect."
@@ -274,7 +157,13 @@ class Storage(Model):
     """Where the versions of the model live."""
 
     uri: S3Uri = Field(
-        description="Prefix in S3. Versions live under <uri>/<namespace>/<name>/<version>-<run>/ ."
+        description="Prefix in S3. Versions live under <uri>/<namespace>/<name>/<version>-<run>/ .",
+        json_schema_extra=rules(
+            rule(
+                "self.size() <= 640",
+                "write a prefix of at most 640 characters: an object's whole key has at most 1024 bytes",
+            )
+        ),
     )
     secret_name: Name | None = Field(
         None,
@@ -302,45 +191,20 @@ class Retries(Model):
 class Training(Model):
     """How the model is trained."""
 
-    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = Field(
-        None,
-        description="Image of the pipeline's steps. Default: the operator's trainer image.",
-        json_schema_extra=rules(
-            rule(
-                "self.matches('^[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?(:[A-Za-z0-9_][-A-Za-z0-9._]{0,127})?(@sha256:[0-9a-f]{64})?$')",
-                "write an image reference, like registry.example/trainer:1 or registry.example/trainer@sha256:<digest>",
-            )
-        ),
+    image: Image | None = Field(
+        None, description="Image of the pipeline's steps. Default: the operator's trainer image."
     )
-    entrypoint: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = Field(
+    entrypoint: Module | None = Field(
         None,
         description="Python module with the recipe's train and evaluate functions. Default: trainer.recipes.image_classifier.",
-        json_schema_extra=rules(
-            rule(
-                "self.matches('^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$')",
-                "write the name of a Python module, like mypackage.mymodule",
-            )
-        ),
     )
     parameters: Annotated[dict[str, JsonValue], Field(max_length=64)] | None = Field(
         None,
         description="Parameters of the recipe, by name. An unknown or ill-typed one fails the run before any work.",
     )
-    packages: (
-        Annotated[
-            list[Annotated[str, StringConstraints(min_length=1, max_length=253)]],
-            Field(max_length=32),
-        ]
-        | None
-    ) = Field(
+    packages: Annotated[list[Package], Field(max_length=32)] | None = Field(
         None,
         description="Extra Python packages, as pip requirements with a version: albumentations==2.0.8.",
-        json_schema_extra=rules(
-            rule(
-                "self.all(p, p.matches('^[A-Za-z0-9][-A-Za-z0-9._]*(\\\\[[-A-Za-z0-9._, ]+\\\\])?( *(==|>=|<=|~=|!=|<|>) *[-A-Za-z0-9.*+!_]+( *, *(==|>=|<=|~=|!=|<|>) *[-A-Za-z0-9.*+!_]+)*)?$'))",
-                "write each package as a name and a version, like albumentations==2.0.8 (no URLs, paths or pip options)",
-            )
-        ),
     )
     resources: TrainingResources | None = Field(None, description="Compute resources of the train step.")
     node_selector: Labels | None = Field(
@@ -354,10 +218,8 @@ class Training(Model):
     image_pull_secrets: Annotated[list[Name], Field(max_length=8)] | None = Field(
         None, description="Secrets to pull the image with."
     )
-    pod_labels: Labels | None = Field(None, description="Labels of the train step's pod.")
-    pod_annotations: (
-        Annotated[dict[str, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=16)] | None
-    ) = Field(None, description="Annotations of the train step's pod.")
+    pod_labels: PodLabels | None = Field(None, description="Labels of the train step's pod.")
+    pod_annotations: Annotations | None = Field(None, description="Annotations of the train step's pod.")
     retries: Retries | None = Field(
         None, description="Further tries of a failing step, inside the run. Default: limit 2, backoff 30s."
     )
@@ -394,12 +256,12 @@ class Metric(Model):
         )
     )
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(
+    name: Annotated[str, StringConstraints(max_length=63)] = Field(
         description="Name of the metric as the recipe's evaluate function returns it, such as accuracy.",
         json_schema_extra=rules(
             rule(
                 "self.matches('^[A-Za-z_][-A-Za-z0-9_.]*$')",
-                "write the metric's name in letters, digits, _, - and .",
+                "write the metric's name in letters, digits, _, - and ., starting with a letter",
             )
         ),
     )
