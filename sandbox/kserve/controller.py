@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from sandbox.kserve import manifests, status
 from sandbox.kserve.cluster import (
     DEPLOYMENTS,
-    EVENTS,
     INFERENCE_SERVICES,
     PODS,
     ApiError,
     Cluster,
     Kind,
 )
+from sandbox.kserve.events import warn
 from sandbox.kserve.kubelet import Pace, PodRun
+from sandbox.kserve.passes import Key, Passes
 from sandbox.kserve.replicas import KSERVE, Replicas
-from sandbox.kserve.rollout import DeploymentFacts, rfc3339
+from sandbox.kserve.rollout import DeploymentFacts
 from sandbox.kserve.servers import Servers
 from sandbox.kserve.spec import (
     FINALIZER,
-    GROUP,
     ISVC_LABEL,
     TENSORFLOW_RUNTIME,
-    VERSION,
     Finding,
     InferenceService,
     Problem,
@@ -43,11 +38,8 @@ from sandbox.kserve.spec import (
 )
 from sandbox.kserve.workload import Workload
 
-logger = logging.getLogger(__name__)
-
-Key = tuple[str, str]
 PROGRESS_DEADLINE_SECONDS = 600.0
-CONFLICT_PAUSE, MAX_PAUSE = 0.02, 5.0
+INVALID_RETRY_SECONDS = 5.0
 CREATE_RETRY_SECONDS = 1.0
 WEBHOOK = "kserve-webhook-server"
 
@@ -86,15 +78,11 @@ class KServe:
         self._deadline, self._pace = progress_deadline, pace or Pace()
         self._namespace = namespace
         self._workloads: dict[Key, Workload] = {}
-        self._due: set[Key] = set()
-        self._workers: dict[Key, asyncio.Task[None]] = {}
-        self._alarms: dict[Key, asyncio.TimerHandle] = {}
+        self._passes = Passes(self._pass)
         self._watches: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     async def start(self) -> None:
         """Connect, list and watch. Returns at once; what exists is brought up in the background."""
-        self._stopping = False
         self._cluster = await Cluster.connected(self._kubeconfig)
         self._replicas = Replicas(self._cluster, self._servers, self._pace, self._deadline)
         watched: list[tuple[Kind, str, Callable[[Any], None]]] = [
@@ -112,13 +100,10 @@ class KServe:
 
     async def stop(self) -> None:
         """Stop watching and end every process; the objects stay, for a later stand-in to go on with."""
-        self._stopping = True
-        for alarm in self._alarms.values():
-            alarm.cancel()
-        tasks = [*self._watches, *self._workers.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        await self._passes.stop()
         await asyncio.gather(*(workload.halt() for workload in self._workloads.values()))
         self._workloads.clear()
         await self._servers.close()
@@ -130,45 +115,10 @@ class KServe:
         return workload.staying() if workload else []
 
     def _saw_isvc(self, found: dict[str, Any]) -> None:
-        self.enqueue((found["metadata"]["namespace"], found["metadata"]["name"]))
+        self._passes.enqueue((found["metadata"]["namespace"], found["metadata"]["name"]))
 
     def _saw_child(self, found: dict[str, Any]) -> None:
-        self.enqueue((found["metadata"]["namespace"], found["metadata"]["labels"][ISVC_LABEL]))
-
-    def enqueue(self, key: Key) -> None:
-        """Have an InferenceService looked at, now or after the pass that is on."""
-        if self._stopping:
-            return
-        self._due.add(key)
-        if key not in self._workers:
-            self._workers[key] = asyncio.create_task(self._work(key), name=f"InferenceService {key}")
-
-    async def _work(self, key: Key) -> None:
-        pause = CONFLICT_PAUSE
-        try:
-            while key in self._due:
-                self._due.discard(key)
-                try:
-                    self._wake(key, await self._pass(key))
-                    pause = CONFLICT_PAUSE
-                except ApiError as error:
-                    if error.status not in (404, 409):
-                        logger.warning("%s/%s: %s", *key, error)
-                    self._due.add(key)
-                except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    logger.warning("%s/%s: %r", *key, error)
-                    self._due.add(key)
-                if key in self._due and pause > CONFLICT_PAUSE:
-                    await asyncio.sleep(pause)
-                pause = min(pause * 2, MAX_PAUSE) if key in self._due else pause
-        finally:
-            del self._workers[key]
-
-    def _wake(self, key: Key, seconds: float | None) -> None:
-        if (alarm := self._alarms.pop(key, None)) is not None:
-            alarm.cancel()
-        if seconds is not None and not self._stopping:
-            self._alarms[key] = asyncio.get_running_loop().call_later(max(seconds, 0.01), self.enqueue, key)
+        self._passes.enqueue((found["metadata"]["namespace"], found["metadata"]["labels"][ISVC_LABEL]))
 
     async def _pass(self, key: Key) -> float | None:
         """Look at one InferenceService and do what is missing; seconds until it should be looked at again."""
@@ -251,13 +201,13 @@ class KServe:
             reason = "InternalError"
         refused = status.refused(isvc, finding, runtime, _now())
         if await self._write(isvc, refused) or finding.problem is Problem.STORAGE_NOT_SUPPORTED:
-            await self._event(isvc, reason, finding.message)
+            await warn(self._cluster, isvc, reason, finding.message)
 
     async def _deploy(self, isvc: InferenceService, runtime: Runtime, key: Key) -> float | None:
         workload = await self._workload(isvc, key)
 
         def changed() -> None:
-            self.enqueue(key)
+            self._passes.enqueue(key)
 
         wanted = manifests.deployment(isvc, runtime, self._deadline)
         template = wanted["spec"]["template"]
@@ -266,8 +216,8 @@ class KServe:
         except ApiError as error:
             if error.status != 422:
                 raise
-            await self._event(isvc, "InternalError", str(error))  # the old pods serve on
-            return MAX_PAUSE
+            await warn(self._cluster, isvc, "InternalError", str(error))  # the old pods serve on
+            return INVALID_RETRY_SECONDS
         await self._replicas.adopt(isvc, workload, changed)
         wanted_hash = manifests.template_hash(template)
         isvc = await self._tell(isvc, workload, runtime, deployment, wanted_hash)
@@ -311,33 +261,6 @@ class KServe:
         return InferenceService(
             await self._cluster.replace(INFERENCE_SERVICES, body, KSERVE, subresource="status")
         )
-
-    async def _event(self, isvc: InferenceService, reason: str, message: str) -> None:
-        """A Warning about the InferenceService; not repeated (a real one counts repetitions)."""
-        name = (
-            f"{isvc.name}.{manifests.template_hash({'uid': isvc.uid, 'reason': reason, 'message': message})}"
-        )
-        body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": isvc.namespace},
-            "type": "Warning",
-            "reason": reason,
-            "message": message,
-            "source": {"component": "v1beta1Controllers"},
-            "firstTimestamp": rfc3339(_now()),
-            "lastTimestamp": rfc3339(_now()),
-            "count": 1,
-            "involvedObject": {
-                "apiVersion": f"{GROUP}/{VERSION}",
-                "kind": "InferenceService",
-                "name": isvc.name,
-                "namespace": isvc.namespace,
-                "uid": isvc.uid,
-            },
-        }
-        with contextlib.suppress(ApiError):
-            await self._cluster.create(EVENTS, body, KSERVE)
 
 
 def _now() -> datetime:

@@ -6,21 +6,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from sandbox.kserve.cluster import PODS, ApiError, Cluster
+from sandbox.kserve.containers import ContainerState, answers, backoff, now, resumed
 from sandbox.kserve.credentials import resolved
 from sandbox.kserve.manifests import CONTAINER, HASH_LABEL, STORAGE_INITIALIZER
 from sandbox.kserve.proxy import Address
-from sandbox.kserve.rollout import PodView, rfc3339
+from sandbox.kserve.rollout import PodView
 from sandbox.kserve.servers import Container, Exit, Servers
 
 MANAGER = "kubelet"
-BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 10.0, 300.0
 HEALTHY_SECONDS = 600.0  # after which a crash starts the back-off anew
 PROBE_SECONDS = 0.1
 DRAIN_SECONDS = 30.0
@@ -40,65 +39,6 @@ class Pace:
 
     backoff: float = 1.0
     pre_stop: float = 0.1
-
-
-@dataclass
-class ContainerState:
-    """A container's entry in the pod's status."""
-
-    name: str
-    image: str
-    restarts: int = 0
-    ready: bool = False
-    container_id: str = ""
-    state: dict[str, Any] = field(default_factory=lambda: {"waiting": {"reason": "PodInitializing"}})
-    last: dict[str, Any] = field(default_factory=dict)
-
-    def started(self, container_id: str) -> None:
-        if "terminated" in self.state:
-            self.last = self.state
-        if self.last:
-            self.restarts += 1
-        self.container_id = container_id
-        self.state = {"running": {"startedAt": _now()}}
-
-    def ended(self, how: Exit, message: bool) -> None:
-        started = self.state.get("running", {}).get("startedAt", _now())
-        said: dict[str, Any] = {"exitCode": how.code, "reason": "Error" if how.code else "Completed"}
-        said |= {"startedAt": started, "finishedAt": _now(), "containerID": self.container_id}
-        if message and how.code and how.log:
-            said["message"] = how.log
-        self.ready = how.code == 0
-        self.state = {"terminated": said}
-
-    def backs_off(self, seconds: float, pod: str) -> None:
-        self.last = self.state if "terminated" in self.state else self.last
-        message = f"back-off {seconds:g}s restarting failed container={self.name} pod={pod}"
-        self.state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
-
-    def to_status(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "image": self.image,
-            "imageID": self.image,
-            "containerID": self.container_id,
-            "restartCount": self.restarts,
-            "ready": self.ready,
-            "started": "running" in self.state,
-            "state": self.state,
-            "lastState": self.last,
-        }
-
-
-def backoff(failures: int, scale: float) -> float:
-    """Seconds before the next start after `failures` in a row: none, then 10, 20, 40 ... 300, scaled."""
-    if failures < 2:
-        return 0.0
-    return min(BACKOFF_SECONDS * 2.0 ** (failures - 2), MAX_BACKOFF_SECONDS) * scale
-
-
-def _now() -> str:
-    return rfc3339(datetime.now(UTC))
 
 
 class PodRun:
@@ -127,9 +67,9 @@ class PodRun:
         spec, before = pod["spec"], pod.get("status") or {}
         self._container_spec = next(c for c in spec["containers"] if c["name"] == CONTAINER)
         self._init_spec = next(c for c in spec["initContainers"] if c["name"] == STORAGE_INITIALIZER)
-        self.initializer = _resumed(self._init_spec, before.get("initContainerStatuses"))
-        self.server = _resumed(self._container_spec, before.get("containerStatuses"))
-        self._started = _now()
+        self.initializer = resumed(self._init_spec, before.get("initContainerStatuses"))
+        self.server = resumed(self._container_spec, before.get("containerStatuses"))
+        self._started = now()
         self.container: Container | None = None
         self.leaving: asyncio.Task[None] | None = None
         self._halting = False
@@ -255,7 +195,7 @@ class PodRun:
         async with aiohttp.ClientSession() as session:
             while True:
                 url = container.url
-                answered = url is not None and await _answers(session, url, probe)
+                answered = url is not None and await answers(session, url, probe)
                 failed = 0 if answered else failed + 1
                 if answered and not self.server.ready and url is not None:
                     self._address.add(self.uid, url)
@@ -304,31 +244,3 @@ class PodRun:
             await self.container.stop()
         self._life.cancel()
         await asyncio.gather(self._life, return_exceptions=True)
-
-
-def _resumed(spec: dict[str, Any], before: list[dict[str, Any]] | None) -> ContainerState:
-    """A container's state; of a pod that an earlier stand-in ran, with its count of restarts going on."""
-    state = ContainerState(spec["name"], spec.get("image", ""))
-    for row in before or []:
-        if row["name"] == state.name and row.get("containerID"):
-            state.restarts = int(row.get("restartCount", 0))
-            ended = {"exitCode": 255, "reason": "Unknown", "startedAt": _now(), "finishedAt": _now()}
-            state.last = {"terminated": ended}
-    return state
-
-
-async def _answers(session: aiohttp.ClientSession, url: str, probe: dict[str, Any]) -> bool:
-    """Whether the container passes its readiness probe; ports are not looked at, it has one."""
-    seconds = float(probe.get("timeoutSeconds", 1))
-    try:
-        if asked := probe.get("httpGet"):
-            timeout = aiohttp.ClientTimeout(total=max(seconds, 1.0))
-            async with session.get(url + asked.get("path", "/"), timeout=timeout) as answer:
-                return 200 <= answer.status < 400
-        host, port = url.removeprefix("http://").split(":")
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), seconds)
-        writer.close()
-        await writer.wait_closed()
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        return False
-    return True

@@ -792,15 +792,13 @@ async def test_a_max_replicas_change_leaves_the_observed_generation_behind_for_g
     assert (found["metadata"]["generation"], found["status"]["observedGeneration"]) == (2, 1)
 
 
-async def test_kserves_own_server_serves_a_tensorflow_model(
+async def test_kserves_own_server_serves_tensorflow_models_and_an_update_loses_no_request(
     ns: Namespace, s3: S3Server, tmp_path: Path
 ) -> None:
-    await asyncio.to_thread(upload_doubling_model, s3, tmp_path)
+    await asyncio.to_thread(upload_factor_models, s3, tmp_path / "saved")
     async with running(ns, servers=ProcessServers(tmp_path / "work")):
-        began = time.monotonic()
-        await ns.apply(isvc(uri("doubling")))
-        await until(lambda: ns.serves(uri("doubling")), seconds=90.0)
-        print(f"ready after {time.monotonic() - began:.1f} s")
+        await ns.apply(isvc(uri("twice")))
+        await until(lambda: ns.serves(uri("twice")), seconds=90.0)
         url = (await ns.status())["url"]
         assert (await predict(url))[1] == {"predictions": [[2.0]]}
         async with aiohttp.ClientSession() as session:
@@ -808,25 +806,33 @@ async def test_kserves_own_server_serves_a_tensorflow_model(
                 assert (answer.status, (await answer.json())["ready"]) == (200, True)
             async with session.post(f"{url}/v1/models/demo:predict", json={"instances": ["x"]}) as answer:
                 assert answer.status == 400
-        assert SECRET_KEY not in "".join(log.read_text() for log in (tmp_path / "work").rglob("*.log"))
+        async with Requests(url) as requests:
+            await ns.apply(isvc(uri("thrice")))
+            await until(lambda: ns.serves(uri("thrice")), seconds=90.0)
+        assert requests.failed == []
+        assert {answer["predictions"][0][0] for answer in requests.answers} == {2.0, 3.0}
+        logs = [log.read_text() for log in (tmp_path / "work").rglob("*.log")]
+        assert logs
+        assert SECRET_KEY not in "".join(logs)
 
 
-def upload_doubling_model(s3: S3Server, folder: Path) -> None:
-    """A SavedModel that doubles one number, made in a process of its own: TensorFlow stays out of this one."""
+def upload_factor_models(s3: S3Server, folder: Path) -> None:
+    """Two SavedModels that multiply one number, made in another process: TensorFlow stays out of this one."""
     program = """
 import sys, tensorflow as tf
-class Doubling(tf.Module):
+class Times(tf.Module):
+    def __init__(self, factor):
+        self.factor = tf.constant(factor)
     @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32)])
     def __call__(self, x):
-        return {"y": 2 * x}
-model = Doubling()
-tf.saved_model.save(model, sys.argv[1], signatures={"serving_default": model.__call__})
+        return {"y": self.factor * x}
+for name, factor in [("twice/1", 2.0), ("thrice/2", 3.0)]:
+    model = Times(factor)
+    tf.saved_model.save(model, f"{sys.argv[1]}/{name}", signatures={"serving_default": model.__call__})
 """
-    subprocess.run([sys.executable, "-c", program, str(folder / "1")], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=True, capture_output=True)
     client = s3_client(s3)
-    for file in (folder / "1").rglob("*"):
+    for file in folder.rglob("*"):
         if file.is_file():
-            client.put_object(
-                Bucket=BUCKET, Key=f"doubling/{file.relative_to(folder)}", Body=file.read_bytes()
-            )
+            client.put_object(Bucket=BUCKET, Key=str(file.relative_to(folder)), Body=file.read_bytes())
     client.close()
