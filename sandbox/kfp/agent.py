@@ -88,11 +88,14 @@ class PersistenceAgent:
         state = state_of(workflow)
         if row.state == "CANCELING" and metadata["name"] == row.workflow and state not in FINAL_STATES:
             state = "CANCELING"  # an older version of the Workflow, read before it was told to end
-        self._rows.put_run(row.reported(state, task_details(workflow, row.run_id)))
         if state in FINAL_STATES:
+            # The label first: once the row is final, a retry may take the label away again.
             patch = {"metadata": {"labels": {PERSISTED: "true"}}}
             with contextlib.suppress(ClusterError):
                 await self._cluster.patch_workflow(metadata["namespace"], metadata["name"], patch)
+        row = self._rows.runs.get(row.run_id)
+        if row is not None:
+            self._rows.put_run(row.reported(state, task_details(workflow, row.run_id)))
 
     async def sweep(self) -> None:
         """Delete Workflows of ours that never got a row, once they are old enough."""
