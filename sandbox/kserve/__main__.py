@@ -28,6 +28,7 @@ def arguments(command_line: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--backoff-scale", type=float, default=1.0, help="factor on restart back-offs")
     parser.add_argument("--pre-stop-scale", type=float, default=0.1, help="factor on preStop sleeps")
+    parser.add_argument("--namespace", help="look at this one only (default: all)")
     parser.add_argument("--fake-servers", action="store_true", help="no TensorFlow: for tests")
     return parser.parse_args(command_line)
 
@@ -38,7 +39,13 @@ async def run(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
     servers = FakeServers(options.workdir) if options.fake_servers else ProcessServers(options.workdir)
     pace = Pace(backoff=options.backoff_scale, pre_stop=options.pre_stop_scale)
-    standin = KServe(options.kubeconfig, servers, progress_deadline=options.progress_deadline, pace=pace)
+    standin = KServe(
+        options.kubeconfig,
+        servers,
+        progress_deadline=options.progress_deadline,
+        pace=pace,
+        namespace=options.namespace,
+    )
     await standin.start()
     print("KServe stand-in is running", flush=True)
     try:

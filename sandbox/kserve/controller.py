@@ -138,7 +138,19 @@ class KServe:
             await self._write(isvc, status.stopped(isvc, _now()))
             return None
         runtime = await self._deployable(isvc)
-        return None if runtime is None else await self._deploy(isvc, runtime, key)
+        if runtime is None:
+            if "url" in isvc.status:  # what an earlier spec brought to serve goes on
+                await self._adopt(isvc, key)
+            return None
+        return await self._deploy(isvc, runtime, key)
+
+    async def _adopt(self, isvc: InferenceService, key: Key) -> Workload:
+        workload = await self._workload(isvc, key)
+        await self._replicas.adopt(isvc, workload, self._changed(key))
+        return workload
+
+    def _changed(self, key: Key) -> Callable[[], None]:
+        return lambda: self._passes.enqueue(key)
 
     async def _drop(self, key: Key) -> None:
         workload = self._workloads.pop(key, None)
@@ -204,11 +216,7 @@ class KServe:
             await warn(self._cluster, isvc, reason, finding.message)
 
     async def _deploy(self, isvc: InferenceService, runtime: Runtime, key: Key) -> float | None:
-        workload = await self._workload(isvc, key)
-
-        def changed() -> None:
-            self._passes.enqueue(key)
-
+        workload = await self._adopt(isvc, key)
         wanted = manifests.deployment(isvc, runtime, self._deadline)
         template = wanted["spec"]["template"]
         try:
@@ -218,11 +226,10 @@ class KServe:
                 raise
             await warn(self._cluster, isvc, "InternalError", str(error))  # the old pods serve on
             return INVALID_RETRY_SECONDS
-        await self._replicas.adopt(isvc, workload, changed)
         wanted_hash = manifests.template_hash(template)
         isvc = await self._tell(isvc, workload, runtime, deployment, wanted_hash)
         deployment, facts = await self._replicas.roll(
-            isvc, workload, deployment=deployment, template=template, now=_now(), changed=changed
+            isvc, workload, deployment=deployment, template=template, now=_now(), changed=self._changed(key)
         )
         isvc = await self._tell(isvc, workload, runtime, deployment, wanted_hash)
         # Once more: the model becomes Loaded one write after Ready.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from sandbox.controlplane import ControlPlane
 from sandbox.controlplane.rest import RestError
 from sandbox.kserve import FakeServers, KServe, Pace, ProcessServers
 from sandbox.kserve.cluster import INFERENCE_SERVICES, Cluster
+from sandbox.processes import ChildProcess
 from sandbox.s3 import S3Server
 
 ACCESS_KEY, SECRET_KEY = "standin", "standin-secret"
@@ -742,6 +745,43 @@ async def settled(ns: Namespace) -> bool:
         (await ns.deployment())["metadata"]["resourceVersion"],
     ]
     return before == after
+
+
+async def test_a_bad_spec_leaves_what_served_serving_also_over_a_restart(ns: Namespace) -> None:
+    async with running(ns):
+        url = await deployed(ns)
+        body = isvc(uri("v1"))
+        body["spec"]["predictor"]["model"]["runtime"] = "nope"
+        await ns.apply(body)
+        status = await until(lambda: status_with(ns, "InvalidSpec"))
+        assert conditions(status)["Ready"] == "True"
+        assert (await predict(url))[0] == 200
+    async with running(ns):
+        await until(lambda: answers(url))
+        await ns.apply(isvc(uri("v2")))
+        await until(lambda: ns.serves(uri("v2")))
+
+
+async def answers(url: str) -> bool:
+    try:
+        return bool((await predict(url))[0] == 200)
+    except aiohttp.ClientError:
+        return False
+
+
+async def test_the_program_runs_until_it_is_told_to_stop(ns: Namespace, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox.kserve", "--kubeconfig", str(ns.plane.kubeconfig)]
+    command += ["--workdir", str(tmp_path / "work"), "--fake-servers", "--namespace", ns.name]
+    child = ChildProcess.start("kserve", command, tmp_path / "log", cwd=Path(__file__).parents[2])
+    try:
+        await asyncio.to_thread(child.wait_for_line, "KServe stand-in is running", 60.0)
+        url = await deployed(ns)
+        assert (await predict(url))[0] == 200
+        os.kill(child.pid, signal.SIGTERM)
+        assert await asyncio.to_thread(child.wait, 30.0) == 0
+        assert SECRET_KEY not in child.output()
+    finally:
+        await asyncio.to_thread(child.stop)
 
 
 async def test_the_old_name_of_the_mode_is_understood(ns: Namespace, standin: KServe) -> None:
