@@ -75,43 +75,45 @@ Duration = Annotated[
 
 _BUCKET = "^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/|$)"
 
-S3Uri = Annotated[
-    str,
-    StringConstraints(max_length=1024),
-    Field(
-        json_schema_extra=rules(
-            rule(
-                "!self.matches('^[A-Za-z0-9+.-]*://[^/]*@')",
-                "a URI carries no credentials: name a Secret in secretName instead",
-            ),
-            rule(
-                "self.startsWith('s3://')",
-                "write an S3 URI, like s3://bucket/path/ (other schemes are not supported)",
-            ),
-            rule(
-                "!self.contains('?') && !self.contains('#')",
-                "write the URI without a query or a fragment: endpoint and region belong to the Secret's annotations",
-            ),
-            rule(
-                "!self.matches('(^|/)[.][.]?(/|$)')",
-                "write the URI without . or .. as a part of its path",
-            ),
-            rule(
-                f"!self.startsWith('s3://') || ({matching(_BUCKET)} && !self.matches('^s3://[^/]*[.][.]'))",
-                "write s3:// and a bucket's name (3 to 63 lower-case letters, digits, dots and hyphens), then /path",
-            ),
-            rule(
-                matching(r"^[^\pZ\pC%\\]*$"),
-                "write the path as the objects' keys are, without spaces, control characters, percent signs and backslashes",
-            ),
-            rule(
-                "!self.matches('^[^:]*://[^/]*/(.*/)?/')",
-                "write the path without empty parts (//)",
-            ),
-        )
+_S3_RULES = (
+    rule(
+        "!self.matches('^[A-Za-z0-9+.-]*://[^/]*@')",
+        "a URI carries no credentials: name a Secret in secretName instead",
     ),
-]
+    rule(
+        "self.startsWith('s3://')",
+        "write an S3 URI, like s3://bucket/path/ (other schemes are not supported)",
+    ),
+    rule(
+        "!self.contains('?') && !self.contains('#')",
+        "write the URI without a query or a fragment: endpoint and region belong to the Secret's annotations",
+    ),
+    rule(
+        "!self.matches('(^|/)[.][.]?(/|$)')",
+        "write the URI without . or .. as a part of its path",
+    ),
+    rule(
+        f"!self.startsWith('s3://') || ({matching(_BUCKET)} && !self.matches('^s3://[^/]*[.][.]'))",
+        "write s3:// and a bucket's name (3 to 63 lower-case letters, digits, dots and hyphens), then /path",
+    ),
+    rule(
+        matching(r"^[^\pZ\pC%\\]*$"),
+        "write the path as the objects' keys are, without spaces, control characters, percent signs and backslashes",
+    ),
+    rule(
+        "!self.matches('^[^:]*://[^/]*/(.*/)?/')",
+        "write the path without empty parts (//)",
+    ),
+)
+_PREFIX_RULE = rule(
+    "self.size() <= 640",
+    "write a prefix of at most 640 characters: an object's whole key has at most 1024 bytes",
+)
+
+S3Uri = Annotated[str, Field(max_length=1024, json_schema_extra=rules(*_S3_RULES))]
 """``s3://bucket/path``. ``%`` is refused because readers disagree whether it is an escape."""
+S3Prefix = Annotated[str, Field(max_length=1024, json_schema_extra=rules(*_S3_RULES, _PREFIX_RULE))]
+"""The same, with room for what is written below it."""
 
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 

@@ -28,6 +28,7 @@ from .fields import (
     Package,
     PodLabels,
     Quantities,
+    S3Prefix,
     S3Uri,
     matching,
     rule,
@@ -156,14 +157,8 @@ class Data(Model):
 class Storage(Model):
     """Where the versions of the model live."""
 
-    uri: S3Uri = Field(
+    uri: S3Prefix = Field(
         description="Prefix in S3. Versions live under <uri>/<namespace>/<name>/<version>-<run>/ .",
-        json_schema_extra=rules(
-            rule(
-                "self.size() <= 640",
-                "write a prefix of at most 640 characters: an object's whole key has at most 1024 bytes",
-            )
-        ),
     )
     secret_name: Name | None = Field(
         None,
