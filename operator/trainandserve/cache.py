@@ -7,7 +7,7 @@ of one object are compared as numbers, as the API server's own storage orders th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -132,7 +132,7 @@ class Cache:
             self._workflows.pop(found.run_id, None)
         return found.run_id
 
-    def replace_workflows(self, items: list[Body]) -> None:
+    def replace_workflows(self, items: Sequence[Body]) -> None:
         """Take a whole list of Workflows."""
         self._workflows.clear()
         for item in items:

@@ -18,7 +18,7 @@ from .gateways.errors import GatewayError, NotFound, Refused
 from .gateways.kfp import IdNotHonouredError
 from .observe import observe
 from .observe.world import Memory, World
-from .plan import Action, Note, Plan, SubmitRun
+from .plan import Action, ApplyInferenceService, Note, Plan, SubmitRun
 from .resource import Run, Status, TrainAndServe
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ async def _act(world: World, resource: TrainAndServe, plan: Plan, memory: Memory
 
 
 async def _perform(world: World, resource: TrainAndServe, action: Action, now: datetime) -> None:
-    logger.info("%s", action)
+    logger.info("%s", described(action))
     if not isinstance(action, SubmitRun):
         await perform(world, resource, action)
         return
@@ -112,6 +112,16 @@ async def _perform(world: World, resource: TrainAndServe, action: Action, now: d
         await perform(world, resource, action)
     except GatewayError as error:
         await _submission_failed(world, resource, action.run, error, now)
+
+
+def described(action: Action) -> str:
+    """An effect in a few words, for the log."""
+    match action:
+        case SubmitRun(run):
+            return f"SubmitRun version {run.version}, attempt {run.attempt}, id {run.id} ({run.reason})"
+        case ApplyInferenceService(target, _):
+            return f"ApplyInferenceService version {target.version}, run {target.run_id}"
+    return str(action)
 
 
 async def _submission_failed(

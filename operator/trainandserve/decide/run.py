@@ -9,7 +9,7 @@ from .. import reasons
 from ..hashes import training_hash
 from ..observation import ABSENT, KfpRun, Observation, Result, Unknown
 from ..plan import Action, DeleteWorkflow, Note, Plan, TerminateRun
-from ..resource import Abandoned, Run, Status
+from ..resource import Abandoned, Run, Status, TrainAndServe
 
 ACTIVE = ("Submitting", "Running", "Stopping")
 _DEFAULT_TIMEOUT = timedelta(hours=24)
@@ -142,15 +142,24 @@ def _stop(plan: Plan, run: Run, now: datetime) -> Plan:
 
 def _progressed(seen: Observation, run: Run, now: datetime) -> Run:
     if isinstance(seen.run, KfpRun) and seen.run.steps:
-        done = sum(step.state in ("SUCCEEDED", "SKIPPED") for step in seen.run.steps)
-        under_way = next((step.name for step in seen.run.steps if step.state == "RUNNING"), None)
-        run = run.changed(progress=f"{done}/{len(seen.run.steps)}", step=under_way or run.step)
+        states = {step.name: step.state for step in seen.run.steps}
+        expected = steps_of(seen.resource)
+        done = sum(states.get(name) in ("SUCCEEDED", "SKIPPED") for name in expected)
+        under_way = next((name for name in expected if states.get(name) == "RUNNING"), None)
+        run = run.changed(progress=f"{done}/{len(expected)}", step=under_way or run.step)
     if seen.run_pods is not None:
         trouble = seen.run_pods.trouble
         run = run.changed(message=trouble.message if trouble else None)
         if run.step == "train" and run.train_started_at is None:
             run = run.changed(train_started_at=seen.run_pods.train_started_at)
     return run
+
+
+def steps_of(resource: TrainAndServe) -> tuple[str, ...]:
+    """The steps of a run, in their order. Kubeflow Pipelines lists them among many nodes of its own."""
+    evaluation = resource.spec.evaluation
+    apart = ("download-evaluation",) if evaluation and evaluation.data else ()
+    return ("download", *apart, "train", "evaluate", "export")
 
 
 def _too_late(seen: Observation, run: Run, now: datetime) -> str | None:

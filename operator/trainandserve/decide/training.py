@@ -72,7 +72,7 @@ def _retry(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | 
     )
     due = run.finished_at + pause if run.finished_at else None
     return Intent(
-        run.version, run.attempt + 1, run.failures, due, f"attempt {run.attempt} failed: {run.message}"[:500]
+        run.version, run.attempt + 1, run.failures, due, f"again, attempt {run.attempt} ended as {run.state}"
     )
 
 

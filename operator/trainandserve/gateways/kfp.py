@@ -211,7 +211,10 @@ def _error(status: int, body: Any, url: str) -> GatewayError:
         return Conflict(reasons.KFP_UNREACHABLE, message)
     if body["code"] == _INVALID_ARGUMENT:
         return Refused(reasons.SUBMISSION_REFUSED, f"Kubeflow Pipelines refused: {message}")
-    if status in (401, 403):
+    # Servers up to 2.17 wrap a refused identity into an internal error; nothing was done then either.
+    if status in (401, 403) or message.startswith(
+        ("Internal error: Unauthenticated", "Unauthenticated", "PermissionDenied")
+    ):
         return Refused(reasons.KFP_REFUSED, f"Kubeflow Pipelines refused the operator: {message}")
     return Unreachable(reasons.KFP_UNREACHABLE, f"Kubeflow Pipelines answered {status}: {message}")
 

@@ -1,0 +1,277 @@
+"""The platform on one machine: control plane, S3, Kubeflow Pipelines' and KServe's stand-ins, and the operator.
+
+Every part is a process of its own on loopback, with its log in one folder; all of them end together, in the reverse order
+of their start, however this process ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from botocore.config import Config
+
+from sandbox.controlplane import ControlPlane
+from sandbox.crds import argo_crds, kserve_crds
+from sandbox.processes import ChildProcess, ProcessStack
+from sandbox.s3 import S3Server
+
+ROOT = Path(__file__).parents[1]
+NAMESPACE = "vision"
+OPERATOR_NAMESPACE = "trainandserve"
+KFP_NAMESPACE = "kubeflow"
+SECRET = "object-store"
+BUCKETS = ("datasets", "models")
+START_SECONDS = 60.0
+_TOKEN_SECONDS = 30 * 24 * 3600
+_KFP_AUDIENCE = "pipelines.kubeflow.org"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform.
+
+    Attributes
+    ----------
+    s3_url, kfp_url
+        Where S3 and Kubeflow Pipelines answer.
+    access_key, secret_key
+        The only keys that S3 lets in.
+    """
+
+    plane: ControlPlane
+    folder: Path
+    s3_url: str
+    access_key: str
+    secret_key: str
+    kfp_url: str
+    stack: ProcessStack
+    operator_settings: Mapping[str, str]
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A file that makes its reader cluster-admin."""
+        return self.plane.kubeconfig
+
+    @property
+    def logs(self) -> Path:
+        """The folder of all logs."""
+        return self.folder / "logs"
+
+    def s3(self) -> Any:
+        """A client of the object store."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.s3_url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def start_operator(self, name: str = "operator", **settings: str) -> ChildProcess:
+        """Start an operator's process; settings beside or instead of the usual ones are given by their TAS_ names."""
+        environment = {**os.environ, **self.operator_settings, **settings}
+        return self.stack.start(
+            name,
+            [sys.executable, "-m", "trainandserve", "run"],
+            self.logs / f"{name}.log",
+            env=environment,
+            grace=30,
+        )
+
+    def check(self) -> None:
+        """Raise ProcessError if a part has ended."""
+        self.plane.check()
+        self.stack.check()
+
+
+@contextlib.contextmanager
+def platform(
+    folder: Path,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    operator: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Platform]:
+    """Start the whole platform in a folder, and stop it at the end of the `with` block.
+
+    Parameters
+    ----------
+    say
+        Is told each step.
+    operator
+        Whether to start the operator as well.
+    settings
+        The operator's settings beside the usual ones, by their TAS_ names.
+    """
+    logs = folder / "logs"
+    access_key, secret_key = "sandbox", secrets.token_urlsafe(24)
+    with contextlib.ExitStack() as parts:
+        say("control plane")
+        plane = parts.enter_context(
+            ControlPlane.started(folder / "controlplane", crds=[*kserve_crds(), *argo_crds(), *_our_crds()])
+        )
+        say("object store")
+        s3 = parts.enter_context(S3Server.started(access_key, secret_key, log=logs / "s3.log"))
+        _set_up_cluster(plane)
+        stack = parts.enter_context(ProcessStack())
+        say("stand-ins for Kubeflow Pipelines and KServe")
+        kfp_url = _start_kfp(stack, plane, folder)
+        _start_kserve(stack, plane, folder)
+        running = Platform(
+            plane=plane,
+            folder=folder,
+            s3_url=s3.url,
+            access_key=access_key,
+            secret_key=secret_key,
+            kfp_url=kfp_url,
+            stack=stack,
+            operator_settings=_operator_settings(plane, folder, kfp_url, s3.url) | dict(settings or {}),
+        )
+        add_tenant(running, NAMESPACE)
+        for bucket in BUCKETS:
+            running.s3().create_bucket(Bucket=bucket)
+        if operator:
+            say("operator")
+            running.start_operator().wait_for_line(r".* leads", START_SECONDS)
+        yield running
+
+
+def _our_crds() -> list[dict[str, Any]]:
+    return [yaml.safe_load(file.read_text()) for file in sorted((ROOT / "crds").glob("*.yaml"))]
+
+
+def _set_up_cluster(plane: ControlPlane) -> None:
+    create(plane, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": KFP_NAMESPACE}})
+    for document in yaml.safe_load_all((ROOT / "manifests" / "rbac.yaml").read_text()):
+        create(plane, document)
+
+
+_PATHS = {
+    "Namespace": "/api/v1/namespaces",
+    "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings",
+    "TrainAndServe": "/apis/trainandserve.io/v1alpha1/namespaces/{namespace}/trainandserves",
+}
+
+
+def create(plane: ControlPlane, body: dict[str, Any]) -> None:
+    """Create an object of one of the kinds that the sandbox needs."""
+    path = _PATHS[body["kind"]].format(namespace=body["metadata"].get("namespace", ""))
+    plane.rest.call("POST", path, body)
+
+
+def apply(plane: ControlPlane, body: dict[str, Any], manager: str = "kubectl") -> dict[str, Any]:
+    """Apply an object by server-side apply, as a user would."""
+    path = _PATHS[body["kind"]].format(namespace=body["metadata"]["namespace"])
+    name = body["metadata"]["name"]
+    return plane.rest.call(
+        "PATCH",
+        f"{path}/{name}?fieldManager={manager}&force=true&fieldValidation=Strict",
+        body,
+        content_type="application/apply-patch+yaml",
+    )
+
+
+def add_tenant(running: Platform, namespace: str) -> None:
+    """A namespace with a Secret for the object store, annotated the way KServe reads it."""
+    plane = running.plane
+    create(plane, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    # Kubeflow's profiles give each namespace this service account; runs that name none execute as it.
+    account = {"name": "default-editor", "namespace": namespace}
+    create(plane, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    host = running.s3_url.removeprefix("http://")
+    annotations = {"serving.kserve.io/s3-endpoint": host, "serving.kserve.io/s3-usehttps": "0"}
+    annotations["serving.kserve.io/s3-region"] = "us-east-1"
+    keys = {"AWS_ACCESS_KEY_ID": running.access_key, "AWS_SECRET_ACCESS_KEY": running.secret_key}
+    create(
+        plane,
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": SECRET,
+                "namespace": namespace,
+                "labels": {"trainandserve.io/credentials": "true"},
+                "annotations": annotations,
+            },
+            "data": {name: base64.b64encode(value.encode()).decode() for name, value in keys.items()},
+        },
+    )
+
+
+def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox.kfp",
+        "--kubeconfig",
+        plane.kubeconfig,
+        "--namespace",
+        KFP_NAMESPACE,
+    ]
+    command += ["--multi-user", "--workdir", folder / "kfp"]
+    child = stack.start("kfp", command, folder / "logs" / "kfp.log", cwd=ROOT)
+    return child.wait_for_line(r"KFP stand-in: (http://[^,\s]+).*", START_SECONDS)[1]
+
+
+def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox.kserve",
+        "--kubeconfig",
+        plane.kubeconfig,
+        "--workdir",
+        folder / "kserve",
+    ]
+    child = stack.start("kserve", command, folder / "logs" / "kserve.log", cwd=ROOT)
+    child.wait_for_line("KServe stand-in is running", START_SECONDS)
+
+
+def _operator_settings(plane: ControlPlane, folder: Path, kfp_url: str, s3_url: str) -> dict[str, str]:
+    """What an administrator sets: here, where everything is."""
+    kubeconfig = plane.kubeconfig_for_service_account(
+        OPERATOR_NAMESPACE, "trainandserve", folder / "operator.kubeconfig", expiration_seconds=_TOKEN_SECONDS
+    )
+    return {
+        "KUBECONFIG": str(kubeconfig),
+        "TAS_KFP_ENDPOINT": kfp_url,
+        "TAS_KFP_NAMESPACE": KFP_NAMESPACE,
+        "TAS_KFP_TOKEN_PATH": str(_kfp_token(plane, folder / "kfp-token")),
+        "TAS_S3_ENDPOINTS": s3_url.removeprefix("http://"),
+        "TAS_LEASE_NAMESPACE": OPERATOR_NAMESPACE,
+        "TAS_LISTEN": "127.0.0.1",
+        "TAS_PORT": "0",
+        "TAS_TRAINER_IMAGE": "trainandserve/trainer:sandbox",
+    }
+
+
+def _kfp_token(plane: ControlPlane, path: Path) -> Path:
+    """The operator's token for Kubeflow Pipelines, as a projected volume would hold it."""
+    answer = plane.rest.call(
+        "POST",
+        f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/serviceaccounts/trainandserve/token",
+        {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": _TOKEN_SECONDS, "audiences": [_KFP_AUDIENCE]},
+        },
+    )
+    path.touch(mode=0o600)
+    path.write_text(answer["status"]["token"])
+    return path
