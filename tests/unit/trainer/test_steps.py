@@ -62,12 +62,11 @@ def test_the_training_is_recorded(trained: Trained) -> None:
     assert found["startedAt"].endswith("Z")
 
 
-@pytest.mark.parametrize("network", ["dense", "convolutional"])
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(
-    network: str, trained: Trained, tmp_path: Path
+    trained: Trained, tmp_path: Path
 ) -> None:
     def weights(name: str, seed: int) -> str:
-        parameters = {**QUICK, "network": network, "epochs": 1, "seed": seed, "earlyStopping": 1}
+        parameters = {**QUICK, "network": "convolutional", "epochs": 1, "seed": seed, "earlyStopping": 1}
         train.run(trained.data, tmp_path / name, CLASSIFIER, parameters)
         content = (tmp_path / name / "variables" / "variables.data-00000-of-00001").read_bytes()
         arrays = saved_model.predictions(tmp_path / name, held_out(trained.data)[0][:20, ..., np.newaxis])
