@@ -149,11 +149,15 @@ class FakeServers:
     def __init__(self, workdir: Path | None = None) -> None:
         self._folders = Folders(workdir)
         self._containers: dict[str, FakeContainer] = {}
+        self._downloads: set[asyncio.Task[int]] = set()
 
     async def initialize(self, pod: str, uri: str, environment: Mapping[str, str]) -> Exit:
         folder = self._folders.emptied(pod)
         try:
-            await asyncio.to_thread(download, uri, folder, environment)
+            task = asyncio.create_task(asyncio.to_thread(download, uri, folder, environment))
+            self._downloads.add(task)
+            task.add_done_callback(self._downloads.discard)
+            await asyncio.shield(task)  # a thread cannot be stopped: `close` waits for it
         except StorageError as error:
             return Exit(1, log_of(uri, error))
         return Exit(0)
@@ -168,5 +172,6 @@ class FakeServers:
         self._folders.remove(pod)
 
     async def close(self) -> None:
+        await asyncio.gather(*self._downloads, return_exceptions=True)
         await asyncio.gather(*(container.stop() for container in self._containers.values()))
         self._folders.close()

@@ -80,11 +80,12 @@ class Folders:
 
     def __init__(self, workdir: Path | None) -> None:
         self._made = workdir is None
-        self.root = Path(tempfile.mkdtemp(prefix="kserve-")) if workdir is None else workdir / "pods"
-        self.root.mkdir(parents=True, exist_ok=True)
+        self._root = None if workdir is None else workdir / "pods"
 
     def pod(self, pod: str) -> Path:
-        return self.root / pod
+        if self._root is None:
+            self._root = Path(tempfile.mkdtemp(prefix="kserve-"))
+        return self._root / pod
 
     def emptied(self, pod: str) -> Path:
         folder = self.pod(pod) / "models"
@@ -96,8 +97,9 @@ class Folders:
         shutil.rmtree(self.pod(pod), ignore_errors=True)
 
     def close(self) -> None:
-        if self._made:
-            shutil.rmtree(self.root, ignore_errors=True)
+        if self._made and self._root is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
+            self._root = None
 
 
 def container_environment(given: Mapping[str, str]) -> dict[str, str]:
