@@ -179,12 +179,13 @@ def apply(plane: ControlPlane, body: dict[str, Any], manager: str = "kubectl") -
     """Apply an object by server-side apply, as a user would."""
     path = _PATHS[body["kind"]].format(namespace=body["metadata"]["namespace"])
     name = body["metadata"]["name"]
-    return plane.rest.call(
+    applied: dict[str, Any] = plane.rest.call(
         "PATCH",
         f"{path}/{name}?fieldManager={manager}&force=true&fieldValidation=Strict",
         body,
         content_type="application/apply-patch+yaml",
     )
+    return applied
 
 
 def add_tenant(running: Platform, namespace: str) -> None:
@@ -215,7 +216,7 @@ def add_tenant(running: Platform, namespace: str) -> None:
 
 
 def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path) -> str:
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "sandbox.kfp",
@@ -230,7 +231,7 @@ def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path) -> str:
 
 
 def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path) -> None:
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "sandbox.kserve",

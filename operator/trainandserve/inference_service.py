@@ -91,6 +91,8 @@ def _model(resource: TrainAndServe, serving: Serving, target: Target, policy: Po
         "runtime": runtime,
         "protocolVersion": serving.protocol_version or "v1",
         "storageUri": target.uri,
+        # A server that ends on loading its model says why in its last lines; without this only an exit code is left.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "readinessProbe": {
             "httpGet": {"path": f"/v1/models/{resource.metadata.name}", "port": _PROBE_PORT},
             "periodSeconds": 2,

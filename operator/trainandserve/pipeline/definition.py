@@ -145,7 +145,9 @@ class _Steps:
         }
         if held_out:
             arguments["evaluation_data"] = held_out.outputs["data"]
-        return self._task("evaluate", arguments, self.inputs.storage)
+        task = self._task("evaluate", arguments, self.inputs.storage)
+        # An incumbent that could not be read once must not be answered for by the cache for ever.
+        return task.set_caching_options(False)
 
     def _export(self, source: Any, held_out: Any, train: Any, evaluate: Any, values: dict[str, Any]) -> None:
         arguments = {

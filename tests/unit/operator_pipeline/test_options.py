@@ -134,9 +134,9 @@ def test_a_long_training_keeps_its_further_tries(timeout):
     assert int(policy["backoffMaxDuration"][:-1]) > 3 * int(timeout[:-1]) * 3600 + 90
 
 
-def test_steps_are_cached_unless_the_user_says_no_and_the_export_never_is():
+def test_data_and_training_are_cached_unless_the_user_says_no_and_what_judges_never_is():
     on, off = compiled(), compiled(caching=False)
-    assert [task(on, step)["cachingOptions"] for step in STEPS] == [{"enableCache": True}] * 3 + [{}]
+    assert [task(on, step)["cachingOptions"] for step in STEPS] == [{"enableCache": True}] * 2 + [{}] * 2
     assert [task(off, step)["cachingOptions"] for step in STEPS] == [{}] * 4
 
 
