@@ -34,7 +34,8 @@ def backwards(value: Any) -> Any:
 
 def with_nulls(value: dict[str, Any], model: type[Model]) -> dict[str, Any]:
     """The same with null for every field of the model that is not set."""
-    absent = {field.alias: None for field in model.model_fields.values() if not field.is_required()}
+    optional = (field for field in model.model_fields.values() if not field.is_required())
+    absent = {str(field.alias): None for field in optional}
     return {**absent, **value}
 
 
