@@ -50,6 +50,10 @@ class Store:
         if known is not None and (uid is None or known["metadata"].get("uid") == uid):
             del self._bodies[key]
 
+    def missing(self, listed: set[Key], version: int) -> list[Key]:
+        """Keys that a whole list of this version lacks, and that were not seen later than it."""
+        return [key for key, body in self._bodies.items() if key not in listed and _version(body) <= version]
+
     def get(self, key: Key) -> Body | None:
         """The newest known body."""
         return self._bodies.get(key)

@@ -16,7 +16,7 @@ import kopf
 
 from . import logs, metrics
 from .cache import Cache, Key
-from .gateways.errors import Conflict
+from .gateways.errors import Conflict, GatewayError
 from .gateways.kfp import Kfp
 from .gateways.kubernetes import Kubernetes
 from .gateways.predictor import Predictor
@@ -34,6 +34,7 @@ from .web import serving
 
 logger = logging.getLogger(__name__)
 
+_ASK_AGAIN_SECONDS = 5.0
 _FINISH_SECONDS = 25.0
 """How long passes may take to finish at the end: less than the 30 s that Kubernetes gives."""
 
@@ -49,6 +50,7 @@ class Operator:
         self._memories: dict[Key, Memory] = {}
         self._stop = asyncio.Event()
         self._watching = asyncio.Event()
+        self._watching_ready = asyncio.Event()
         self.ready = False
 
     def stop(self) -> None:
@@ -57,15 +59,20 @@ class Operator:
 
     async def run(self) -> int:
         """Lead, work until asked to stop, end in order; the exit code of the process."""
+        self.ready = True
         if self._leader is not None and not await self._until_stopped(self._leader.acquire()):
             return 0
         metrics.LEADING.set(1)
-        tasks = self._start()
+        lease = [asyncio.create_task(self._leader.keep(), name="lease")] if self._leader is not None else []
+        if not await self._until_stopped(self._list_all()):
+            await _cancel(lease)
+            await self._release()
+            return 0
+        tasks = [*lease, *self._start()]
         workers = [
             asyncio.create_task(self._work(), name="worker") for _ in range(self._world.settings.workers)
         ]
         stopping = asyncio.create_task(self._stopped(), name="stop")
-        self.ready = True
         try:
             ended, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -74,10 +81,23 @@ class Operator:
             await asyncio.wait(workers, timeout=_FINISH_SECONDS)
             self._watching.set()
             await _cancel([*tasks, *workers, stopping])
-            if self._leader is not None:
-                await self._leader.release()
-            metrics.LEADING.set(0)
-        return 0 if stopping in ended or self._stop.is_set() else _why(ended)
+            await self._release()
+        return 0 if self._stop.is_set() else _why(ended)
+
+    async def _release(self) -> None:
+        if self._leader is not None:
+            await self._leader.release()
+        metrics.LEADING.set(0)
+
+    async def _list_all(self) -> None:
+        """Know everything before the first pass; ask until the API server answers."""
+        world = self._world
+        while True:
+            try:
+                return await self._watches.list_all(world.kubernetes, world.settings.namespaces)
+            except GatewayError as error:
+                logger.warning("the API server does not list what there is, asking again: %s", error.message)
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
     async def _stopped(self) -> None:
         await self._stop.wait()
@@ -102,6 +122,7 @@ class Operator:
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
             stop_flag=self._watching,
+            ready_flag=self._watching_ready,
         )
         tasks = {
             "watches": watching,
@@ -110,9 +131,8 @@ class Operator:
                 world.kubernetes, settings.resync.total_seconds(), settings.namespaces
             ),
             "count": self._count(),
+            "signals": self._keep_signals(),
         }
-        if self._leader is not None:
-            tasks["lease"] = self._leader.keep()
         return [asyncio.create_task(task, name=name) for name, task in tasks.items()]
 
     async def _watch_workflows(self) -> None:
@@ -124,11 +144,23 @@ class Operator:
                 break
             except Exception as error:
                 logger.warning("Kubeflow Pipelines does not say how it runs, asking again: %s", error)
-                await asyncio.sleep(5)
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
         single = settings.namespaces[0] if len(settings.namespaces) == 1 else None
         where = single if multi else settings.kfp_namespace
         path = f"{WORKFLOWS}/namespaces/{where}/workflows" if where else f"{WORKFLOWS}/workflows"
         await self._watches.watch_workflows(self._world.kubernetes, path)
+
+    def take_signals(self) -> None:
+        """Have SIGTERM and SIGINT ask for the end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+
+    async def _keep_signals(self) -> None:
+        """Take the signals back from kopf, which takes them when it starts and would end the watches first."""
+        await self._watching_ready.wait()
+        self.take_signals()
+        await asyncio.Event().wait()
 
     async def _work(self) -> None:
         while (key := await self._queue.get()) is not None:
@@ -199,7 +231,10 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 
 
 def _why(ended: set[asyncio.Task[None]]) -> int:
+    """The exit code when a part ended by itself. kopf ends without an error only when it was sent a signal."""
     for task in ended:
+        if task.get_name() == "watches" and not task.cancelled() and task.exception() is None:
+            return 0
         error = None if task.cancelled() else task.exception()
         logger.error("%s ended: %s", task.get_name(), error or "by itself")
     return 1
@@ -220,9 +255,7 @@ async def operate(settings: Settings) -> int:
         leading = leader.leading if leader is not None else lambda: True
         world = World(settings, Policy.of(settings), kubernetes, kfp, s3, predictor, cache, slots, leading)
         operator = Operator(world, leader)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, operator.stop)
+        operator.take_signals()
         web = serving(settings.listen, settings.port, alive=lambda: True, ready=lambda: operator.ready)
         port = await stack.enter_async_context(web)
         logger.info("health and metrics on port %d; Kubeflow Pipelines at %s", port, settings.kfp_url)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .cache import Key
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 300.0
+LONGEST_PAUSE = 120.0
 
 
 class Queue:

@@ -14,7 +14,7 @@ from .cache import Key, parse
 from .decide import decide
 from .decide.run import finished
 from .events import send
-from .gateways.errors import GatewayError, NotFound, Refused
+from .gateways.errors import Conflict, GatewayError, NotFound, Refused
 from .gateways.kfp import IdNotHonouredError
 from .observe import observe
 from .observe.world import Memory, World
@@ -95,6 +95,8 @@ async def _act(world: World, resource: TrainAndServe, plan: Plan, memory: Memory
             await _perform(world, resource, action, now)
         except NotFound:
             continue
+        except Conflict:
+            raise  # what was decided from is gone: nothing is wrong, the next pass decides again
         except GatewayError as error:
             logger.warning("%s did not work: %s", type(action).__name__, error.message)
             metrics.acted(action, "error")

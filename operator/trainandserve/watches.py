@@ -13,8 +13,8 @@ from typing import Any
 
 import kopf
 
-from .cache import Cache, Key, owner_of_deployment
-from .gateways.errors import GatewayError
+from .cache import Cache, Key, Store, owner_of_deployment
+from .gateways.errors import GatewayError, NoSuchKind
 from .gateways.kubernetes import Gone, Kubernetes
 from .inference_service import API
 from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, OWNER
@@ -24,6 +24,9 @@ from .resource import API_VERSION, GROUP, PLURAL, VERSION
 logger = logging.getLogger(__name__)
 
 _KSERVE_GROUP, _KSERVE_VERSION = API.split("/")
+Take = Callable[[bool, dict[str, Any]], None]
+"""Takes an object: whether it was deleted, and its body."""
+
 _PAUSE = 2.0
 _LONGEST_PAUSE = 60.0
 
@@ -62,7 +65,7 @@ class Watches:
         return settings
 
     @staticmethod
-    def _handler(take: Callable[[bool, dict[str, Any]], None]) -> Callable[..., Any]:
+    def _handler(take: Take) -> Callable[..., Any]:
         async def handler(event: kopf.RawEvent, **_: Any) -> None:
             take(event["type"] == "DELETED", dict(event["object"]))
 
@@ -140,24 +143,55 @@ class Watches:
 
     # --- Resync ---------------------------------------------------------------------------------------------------
 
+    async def list_all(self, kubernetes: Kubernetes, namespaces: tuple[str, ...]) -> None:
+        """Take everything from live lists, and forget what is not in them any more.
+
+        At the start this comes before the first pass: what a watch has not brought yet would look as if it were not there.
+
+        Raises
+        ------
+        GatewayError
+            The API server does not answer.
+        """
+        store = self._cache.resources
+        kinds = (
+            (API, "inferenceservices", OWNER, self._cache.inference_services, self._inference_service),
+            ("apps/v1", "deployments", INFERENCE_SERVICE_LABEL, self._cache.deployments, self._deployment),
+            (API_VERSION, PLURAL, None, store, self._resource),
+        )
+        for group_version, plural, selector, known, take in kinds:
+            for path in collection_paths(group_version, plural, namespaces):
+                await self._list_kind(kubernetes, path, selector, known, take)
+
+    async def _list_kind(
+        self, kubernetes: Kubernetes, path: str, selector: str | None, known: Store, take: Take
+    ) -> None:
+        try:
+            bodies, version = await kubernetes.list_with_version(path, selector)
+        except NoSuchKind:
+            return  # KServe is not installed: there is nothing of it, and preflight says so
+        for body in bodies:
+            take(False, body)
+        listed = {owner_of_deployment(body) or _key(body) for body in bodies}
+        for key in known.missing({key for key in listed if _covered(path, key)}, int(version)):
+            if _covered(path, key):
+                take(True, dict(known.get(key) or {}))
+
     async def resync(self, kubernetes: Kubernetes, every: float, namespaces: tuple[str, ...]) -> None:
-        """Now and then look at everything, from live lists: an event that was missed must not be missed for good."""
+        """Now and then look at everything: an event that was missed must not be missed for good."""
         while True:
             await asyncio.sleep(every)
             try:
-                for path in collection_paths(API_VERSION, PLURAL, namespaces):
-                    for body in await kubernetes.list_all(path):
-                        self._resource(False, {"apiVersion": API_VERSION, "kind": "TrainAndServe", **body})
-                for path in collection_paths(API, "inferenceservices", namespaces):
-                    self._compare_services(await kubernetes.list_all(path, OWNER))
+                await self.list_all(kubernetes, namespaces)
             except GatewayError as error:
                 logger.warning("the resync did not succeed: %s", error.message)
             for key in self._cache.resources.keys():  # noqa: SIM118 - a copy
                 self._queue.add(key)
 
-    def _compare_services(self, bodies: list[dict[str, Any]]) -> None:
-        for body in bodies:
-            self._cache.inference_services.put(_key(body), body)
+
+def _covered(path: str, key: Key) -> bool:
+    """Whether a list of this path would have shown an object of this key."""
+    return "/namespaces/" not in path or f"/namespaces/{key[0]}/" in path
 
 
 def collection_paths(group_version: str, plural: str, namespaces: tuple[str, ...]) -> list[str]:

@@ -74,7 +74,7 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
     due = intent(seen.resource, status, seen.policy)
     problem = _problem(seen)
     rolling = served.target is not None and not (
-        served.target.run_id == served.run_id and rollout.rolled_out(seen.deployment, served.target)
+        served.target.run_id == served.run_id and rollout.in_place(seen.deployment, served.target)
     )
     return Findings(
         answers=served.version is not None and _has_ready_pods(seen),

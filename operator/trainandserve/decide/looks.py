@@ -10,7 +10,7 @@ from ..names import FINALIZER
 from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..resource import Served
 from . import rollout
-from .run import active, superseded
+from .run import ENDED, active, superseded
 from .training import intent, unjudged
 
 _SERVER_PODS_AFTER = timedelta(seconds=5)
@@ -64,7 +64,7 @@ def _run_is_due(seen: Observation, known: Known, now: datetime) -> bool:
     run = seen.resource.status.run
     if run is None or run.state != "Running" or known.run_read_at is None:
         return True
-    if known.workflow_phase in ("Succeeded", "Failed", "Error", None) or superseded(seen, run):
+    if known.workflow_phase in (*ENDED, None) or superseded(seen, run):
         return True
     return now >= known.run_read_at + seen.policy.run_read_interval
 
@@ -102,7 +102,8 @@ def second_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Lo
         run.state == "Submitting" and isinstance(seen.run, KfpRun)
     ):
         looks.add(Look.WORKFLOWS)
-    if run.state == "Running" and known.workflow_phase is None and seen.run is not None:
+    unseen = known.workflow_phase is None or seen.run is ABSENT
+    if run.state == "Running" and unseen and seen.run is not None:
         looks.add(Look.WORKFLOWS)
     if run.missing_since and now >= run.missing_since + seen.policy.lost_patience:
         looks |= {Look.WORKFLOWS, Look.RESULT}

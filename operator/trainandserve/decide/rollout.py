@@ -57,6 +57,16 @@ def carries(deployment: object, target: Target) -> bool:
     )
 
 
+def in_place(deployment: object, target: Target) -> bool:
+    """Whether a proven version has the place for itself: no pod of another template, and at least one that is available.
+
+    Not as strict as `rolled_out`: an autoscaler's new pods are no rollout.
+    """
+    if not isinstance(deployment, Deployment) or not carries(deployment, target):
+        return False
+    return deployment.updated >= deployment.replicas and deployment.available > 0
+
+
 def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
     """Call the target served only on proof; go back to the version before when the proof does not come."""
     served = plan.status.served
@@ -81,7 +91,12 @@ def _observed(seen: Observation, status: Status) -> Status:
     """What the cluster was seen to serve, in words; the last words stay where nothing was seen."""
     served = status.served
     deployment = seen.deployment
-    if served is None or served.target is None or not isinstance(deployment, Deployment):
+    if (
+        served is None
+        or served.target is None
+        or served.version is None
+        or not isinstance(deployment, Deployment)
+    ):
         return status
     known = {served.run_id: served.version, served.target.run_id: served.target.version}
     name = f"version {known[deployment.run_id]}" if deployment.run_id in known else "another version"
@@ -133,7 +148,7 @@ def _proven(seen: Observation, plan: Plan, target: Target, proof: str, now: date
         url=service.url if isinstance(service, InferenceService) else None,
         proof=proof,
         target=target,
-        observed=plan.status.served.observed if plan.status.served else None,
+        observed=f"version {target.version}, all pods ready",
     )
     words = f"version {target.version} serves: {proof}"
     return plan.then(

@@ -6,12 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .. import reasons
+from ..durations import format_duration
 from ..hashes import training_hash
 from ..observation import ABSENT, KfpRun, Observation, Result, Unknown
 from ..plan import Action, DeleteWorkflow, Note, Plan, TerminateRun
 from ..resource import Abandoned, Run, Status, TrainAndServe
 
 ACTIVE = ("Submitting", "Running", "Stopping")
+ENDED = ("Succeeded", "Failed", "Error")
+"""Phases of a Workflow that is over."""
+
 _DEFAULT_TIMEOUT = timedelta(hours=24)
 _TIMEOUT_GRACE = timedelta(seconds=60)
 _LOOK_AGAIN = timedelta(seconds=5)
@@ -166,7 +170,7 @@ def _too_late(seen: Observation, run: Run, now: datetime) -> str | None:
     """Why the run must end now: the train step's own time is over, or it never came to start for a reason of its own."""
     timeout = seen.resource.spec.train.timeout or _DEFAULT_TIMEOUT
     if run.step == "train" and run.train_started_at and now > run.train_started_at + timeout + _TIMEOUT_GRACE:
-        return f"the train step took longer than training.timeout ({timeout}); raise it or train less"
+        return f"the train step took longer than training.timeout ({format_duration(timeout)}); raise it or train less"
     trouble = seen.run_pods.trouble if seen.run_pods else None
     waits = trouble is None or seen.run_pods is None or seen.run_pods.waits_for_node
     if trouble and not waits and run.started_at and now > run.started_at + timeout:
@@ -176,8 +180,11 @@ def _too_late(seen: Observation, run: Run, now: datetime) -> str | None:
 
 def _missing(seen: Observation) -> bool:
     """Whether no Workflow is there although the run is not over: by a live list, never by silence."""
-    gone = isinstance(seen.workflows, tuple) and not seen.workflows
-    return gone and not isinstance(seen.run, Unknown)
+    if not isinstance(seen.workflows, tuple) or isinstance(seen.run, Unknown):
+        return False
+    # A run that was deleted is not reported any more: its Workflow's end is all there is. One that is known is waited for.
+    left = [flow for flow in seen.workflows if seen.run is not ABSENT or flow.phase not in ENDED]
+    return not left
 
 
 def _miss(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:
@@ -198,6 +205,8 @@ def _miss(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:
 def _next_look(seen: Observation, run: Run, now: datetime) -> datetime:
     """Workflow events wake the pass; the clock only where nothing would say it."""
     timeout = seen.resource.spec.train.timeout or _DEFAULT_TIMEOUT
+    if seen.run is None:
+        return now + seen.policy.run_read_interval  # an event came too soon after the last look
     moments = [now + max(seen.policy.stall_after, _SAFETY)]
     if run.step == "train" and run.train_started_at is None:
         moments.append(now + seen.policy.stall_after)

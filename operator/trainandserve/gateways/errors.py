@@ -28,6 +28,10 @@ class Unreachable(GatewayError):
         return Unknown(self.reason, self.message)
 
 
+class NoSuchKind(Unreachable):
+    """The API server does not know the kind: that says nothing about objects which may come back with it."""
+
+
 class Refused(GatewayError):
     """An answer that says no, and will say so again until something is changed."""
 

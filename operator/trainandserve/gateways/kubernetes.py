@@ -14,7 +14,7 @@ from kubernetes_asyncio import client, config
 
 from .. import reasons
 from ..names import FIELD_MANAGER
-from .errors import Conflict, GatewayError, NotFound, Refused, Unreachable, brief
+from .errors import Conflict, GatewayError, NoSuchKind, NotFound, Refused, Unreachable, brief
 
 Json = dict[str, Any]
 
@@ -229,8 +229,8 @@ def _error(status: int, data: bytes, method: str, path: str) -> GatewayError:
     if status == 404 and answer.get("kind") == "Status" and (answer.get("details") or {}).get("name"):
         return NotFound(reasons.KUBERNETES_REFUSED, words)
     if status == 404:
-        # A path that the server does not know: a definition that is missing says nothing about objects of that kind.
-        kind = NotFound if path.count("/") <= 3 else Unreachable
+        # A path that the server does not know: the list of a group's kinds (/apis/group/version), or a kind.
+        kind = NotFound if path.count("/") <= 3 else NoSuchKind
         return kind(reasons.KSERVE_MISSING if "kserve" in path else reasons.KUBERNETES_REFUSED, words)
     if status == 409:
         return Conflict(reasons.KUBERNETES_REFUSED, words)
