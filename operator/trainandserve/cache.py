@@ -29,6 +29,12 @@ def _version(body: Body) -> int:
         return 0
 
 
+def _without_managed_fields(body: Body) -> Body:
+    """The body without the part that is as large as all the rest and that nobody here reads."""
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    return {**body, "metadata": metadata}
+
+
 class Store:
     """The newest bodies of one kind."""
 
@@ -41,7 +47,7 @@ class Store:
         same = known is not None and known["metadata"].get("uid") == body["metadata"].get("uid")
         if known is not None and same and _version(known) > _version(body):
             return False
-        self._bodies[key] = body
+        self._bodies[key] = _without_managed_fields(body)
         return True
 
     def drop(self, key: Key, uid: str | None = None) -> None:

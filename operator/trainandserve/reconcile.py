@@ -77,7 +77,6 @@ async def store(world: World, resource: TrainAndServe, status: Status) -> TrainA
     world.check_leading()
     body = dict(world.cache.resources.get(resource.key) or {})
     metadata = {**body["metadata"], "resourceVersion": resource.metadata.resource_version}
-    metadata.pop("managedFields", None)
     body |= {"metadata": metadata, "status": status.dump()}
     stored = await world.kubernetes.replace(f"{resource_path(resource)}/status", body)
     metrics.written("status")

@@ -14,6 +14,7 @@ from .gate import remember
 
 _PROBE_PAUSE = timedelta(seconds=1)
 _LOOK_AGAIN = timedelta(seconds=5)
+_STUCK_LOOK = timedelta(seconds=30)
 
 
 def promote(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -113,9 +114,8 @@ def _keep_watch(seen: Observation, plan: Plan, now: datetime) -> Plan:
         None,
         served.url,
     ):
-        served = served.changed(url=seen.inference_service.url)
-        plan = plan.then(status=plan.status.changed(served=served))
-    return plan
+        plan = plan.then(status=plan.status.changed(served=served.changed(url=seen.inference_service.url)))
+    return plan if in_place(seen.deployment, served.target) else plan.then(wake=now + _STUCK_LOOK)
 
 
 def _count_answers(seen: Observation, plan: Plan, target: Target, now: datetime) -> Plan:

@@ -150,7 +150,8 @@ def _progressed(seen: Observation, run: Run, now: datetime) -> Run:
         expected = steps_of(seen.resource)
         done = sum(states.get(name) in ("SUCCEEDED", "SKIPPED") for name in expected)
         under_way = next((name for name in expected if states.get(name) == "RUNNING"), None)
-        run = run.changed(progress=f"{done}/{len(expected)}", step=under_way or run.step)
+        moved = run.changed(progress=f"{done}/{len(expected)}", step=under_way or run.step)
+        run = moved if moved == run else moved.changed(message=None)
     if seen.run_pods is not None:
         trouble = seen.run_pods.trouble
         run = run.changed(message=trouble.message if trouble else None)
@@ -207,7 +208,7 @@ def _next_look(seen: Observation, run: Run, now: datetime) -> datetime:
     timeout = seen.resource.spec.train.timeout or _DEFAULT_TIMEOUT
     if seen.run is None:
         return now + seen.policy.run_read_interval  # an event came too soon after the last look
-    moments = [now + max(seen.policy.stall_after, _SAFETY)]
+    moments = [now + (_SAFETY if run.message else seen.policy.stall_after)]
     if run.step == "train" and run.train_started_at is None:
         moments.append(now + seen.policy.stall_after)
     if run.train_started_at:
