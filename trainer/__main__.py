@@ -29,15 +29,15 @@ examples:
   python -m trainer download --uri s3://datasets/mnist/ --output data
   python -m trainer train --data data --model model --entrypoint trainer.recipes.image_classifier \\
       --parameters '{"epochs": 5, "network": "dense"}'
-  python -m trainer evaluate --data data --model model --entrypoint trainer.recipes.image_classifier --output
-  metrics.json python -m trainer export --model model --evaluation metrics.json --data data --destination out/
-  \\
+  python -m trainer evaluate --data data --model model --entrypoint trainer.recipes.image_classifier \\
+      --output metrics.json
+  python -m trainer export --model model --evaluation metrics.json --data data --destination out/ \\
       --version 1 --uid me --run-id first
 
 exit codes: 0 done; 2 wrong input (one sentence on stderr: what was found where, what to do); 1 anything else
 
 S3 by environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL,
-AWS_DEFAULT_REGION;
+  AWS_DEFAULT_REGION;
   S3_VERIFY_SSL=0 trusts any certificate, S3_USE_VIRTUAL_BUCKET=1 puts the bucket into the host name,
   awsAnonymousCredential=true sends no credentials
 
