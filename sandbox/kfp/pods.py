@@ -12,6 +12,9 @@ from sandbox.kfp.nodes import WorkflowNodes
 
 Manifest = dict[str, Any]
 MAIN = "main"
+SCHEDULER = "trainandserve-sandbox"
+"""Nobody's: on a cluster that has a scheduler, it must leave these pods alone."""
+
 _RESOURCES = {"resourceCpuLimit": ("limits", "cpu"), "resourceMemoryLimit": ("limits", "memory")}
 _RESOURCES |= {"resourceCpuRequest": ("requests", "cpu"), "resourceMemoryRequest": ("requests", "memory")}
 
@@ -141,6 +144,7 @@ def _pod_spec(submitted: SubmittedRun, task: str, service_account: str) -> Manif
     pulls = [{"secretName": entry.get("secretName", "")} for entry in platform.get("imagePullSecret") or []]
     spec: Manifest = {
         "restartPolicy": "Never",
+        "schedulerName": SCHEDULER,
         "serviceAccountName": service_account,
         "nodeSelector": dict((platform.get("nodeSelector") or {}).get("labels") or {}),
         "tolerations": [dict(entry) for entry in platform.get("tolerations") or []],
