@@ -1,0 +1,349 @@
+"""A namespace with everything in it: storage, Kubeflow Pipelines, KServe, operators, and a recorder that watches them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.controlplane import ControlPlane
+from sandbox.kfp import KfpServer, ScriptedExecution
+from sandbox.kfp import Pace as KfpPace
+from sandbox.kserve import FakeServers, KServe
+from sandbox.kserve import Pace as KServePace
+from sandbox.s3 import S3Server
+from tests.api.operator_path.api import APPLY, MERGE, OURS, SERVICES, WORKFLOWS, Api, ApiRefused, Json, until
+from tests.api.operator_path.process import NAMESPACE, OperatorProcess
+from tests.api.operator_path.proxy import ApiProxy
+from tests.api.operator_path.storage import ACCESS_KEY, SECRET_KEY, Storage
+from tests.api.operator_path.training import Lesson, Training, name_of
+from tests.api.recorder import Recorder
+
+SECRET = "object-store"
+SETTINGS = {
+    "TAS_SUBMIT_PATIENCE": "3s",
+    "TAS_LOST_PATIENCE": "2s",
+    "TAS_RUN_BACKOFF": "1s",
+    "TAS_RUN_READ_INTERVAL": "1s",
+    "TAS_STALL_AFTER": "1s",
+    "TAS_PROOF_DURATION": "1s",
+    "TAS_PROOF_DEADLINE": "8s",
+    "TAS_DELETION_PATIENCE": "3s",
+    "TAS_REQUEST_TIMEOUT": "3s",
+    "TAS_RESYNC": "10m",  # nothing here may depend on it
+    "TAS_LISTEN": "127.0.0.1",
+    "TAS_PORT": "0",
+    "TAS_LEASE_NAMESPACE": NAMESPACE,
+    "TAS_LEASE_DURATION": "4s",
+    "TAS_LEASE_RENEWAL": "1s",
+    "TAS_TRAINER_IMAGE": "trainer:test",
+}
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all sites of a test process stand on."""
+
+    plane: ControlPlane
+    s3: S3Server
+    token: str = field(repr=False)
+    kfp_token: Path
+    folder: Path
+
+
+class Site:
+    """One namespace and what works there. Made by `Site.made`."""
+
+    def __init__(self, ground: Ground, namespace: str, api: Api, stack: AsyncExitStack) -> None:
+        self._ground = ground
+        self._stack = stack
+        self.namespace = namespace
+        self.api = api
+        self.storage = Storage(ground.s3, namespace)
+        self.training = Training(self.storage)
+        self.execution = ScriptedExecution(self.training)
+        self.operators: list[OperatorProcess] = []
+        self.settings: dict[str, str] = {}
+        self.kfp: KfpServer
+        self.kserve: KServe
+        self.recorder: Recorder
+
+    @classmethod
+    @asynccontextmanager
+    async def made(
+        cls,
+        ground: Ground,
+        *,
+        multi_user: bool = False,
+        operator: bool = True,
+        settings: Mapping[str, str] | None = None,
+        **kfp: Any,
+    ) -> AsyncIterator[Site]:
+        """A site of its own; `kfp` are further settings of the stand-in."""
+        namespace = f"path-{os.getpid()}-{next(_numbers)}"
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(Api.connected(ground.plane))
+            site = cls(ground, namespace, api, stack)
+            stack.callback(site.storage.close)
+            await site._set_up()
+            stack.push_async_callback(site._tear_down)
+            site.recorder = await stack.enter_async_context(Recorder.watching(api, namespace))
+            await site._start_standins(multi_user, kfp)
+            site.settings = site._settings(multi_user) | dict(settings or {})
+            if operator:
+                await site.start_operator()
+            yield site
+
+    async def _set_up(self) -> None:
+        await self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        await self.create("serviceaccounts", {"metadata": {"name": "default-editor"}})
+        await self.create("secrets", self.secret())
+
+    async def _tear_down(self) -> None:
+        await asyncio.gather(*(operator.stop() for operator in self.operators))
+        for one in await self.items(OURS):  # with no operator nobody takes the finalizers off
+            await self._release(one)
+        with contextlib.suppress(ApiRefused):
+            await self.api.call("DELETE", f"/api/v1/namespaces/{self.namespace}")
+
+    async def _release(self, one: Json) -> None:
+        path = f"{self.path(OURS)}/{one['metadata']['name']}"
+        with contextlib.suppress(ApiRefused):
+            await self.api.call("PATCH", path, {"metadata": {"finalizers": None}}, MERGE)
+
+    async def _start_standins(self, multi_user: bool, options: dict[str, Any]) -> None:
+        options = {
+            "report_seconds": 0.02,
+            "pace": KfpPace(stop=0.02, pod_poll=0.05),
+            "execution": self.execution,
+            "multi_user": multi_user,
+        } | options
+        plane = self._ground.plane
+        self.kfp = await self._stack.enter_async_context(
+            KfpServer(plane.kubeconfig, self.namespace, **options)
+        )
+        pace = KServePace(backoff=0.02, pre_stop=0.02)
+        self.kserve = KServe(plane.kubeconfig, FakeServers(), pace=pace, namespace=self.namespace)
+        await self.kserve.start()
+        self._stack.push_async_callback(self.kserve.stop)
+
+    def _settings(self, multi_user: bool) -> dict[str, str]:
+        return SETTINGS | {
+            "TAS_NAMESPACES": self.namespace,
+            "TAS_KFP_ENDPOINT": self.kfp.url,
+            "TAS_KFP_NAMESPACE": "kubeflow" if multi_user else self.namespace,
+            "TAS_KFP_TOKEN_PATH": str(self._ground.kfp_token),
+            "TAS_S3_ENDPOINTS": self.storage.endpoint,
+            "TAS_LEASE_NAME": self.namespace,
+        }
+
+    # --- Operators ------------------------------------------------------------------------------------------------
+
+    @property
+    def operator(self) -> OperatorProcess:
+        """The newest one."""
+        return self.operators[-1]
+
+    async def start_operator(self, *, wait: bool = True, **settings: str) -> OperatorProcess:
+        proxy = await self._stack.enter_async_context(ApiProxy.started(self.api))
+        folder = self._ground.folder / self.namespace / f"operator-{len(self.operators) + 1}"
+        ground = self._ground
+        operator = OperatorProcess.start(ground.plane, ground.token, proxy, folder, self.settings | settings)
+        self.operators.append(operator)
+        if wait:
+            await operator.leads()
+        return operator
+
+    async def restart_operator(self, **settings: str) -> OperatorProcess:
+        """Kill the operator, and start another at once: its lease is taken over without waiting."""
+        await self.operator.kill()
+        await self._drop_lease()
+        return await self.start_operator(**settings)
+
+    async def _drop_lease(self) -> None:
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{self.namespace}"
+        await self.api.call("DELETE", path)
+
+    # --- Objects --------------------------------------------------------------------------------------------------
+
+    def path(self, kind: str, name: str = "") -> str:
+        return kind.format(namespace=self.namespace) + (f"/{name}" if name else "")
+
+    async def items(self, kind: str) -> list[Json]:
+        return await self.api.items(self.path(kind))
+
+    async def create(self, plural: str, body: Json) -> Json:
+        return await self.api.call("POST", f"/api/v1/namespaces/{self.namespace}/{plural}", body)
+
+    def secret(self, name: str = SECRET, **keys: str) -> Json:
+        """A Secret as KServe reads it, marked for the operator."""
+        values = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY} | keys
+        annotations = {
+            "serving.kserve.io/s3-endpoint": self.storage.endpoint,
+            "serving.kserve.io/s3-usehttps": "0",
+            "serving.kserve.io/s3-region": "us-east-1",
+        }
+        return {
+            "metadata": {
+                "name": name,
+                "labels": {"trainandserve.io/credentials": "true"},
+                "annotations": annotations,
+            },
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
+        }
+
+    async def apply(self, name: str, *, data: bool = True, **spec: Any) -> Json:
+        """Apply a resource as a user would, after its data was put into the bucket."""
+        if data:
+            await asyncio.to_thread(self.storage.put, f"data/{name}/", "train.bin", b"1")
+        body = {
+            "apiVersion": "trainandserve.io/v1alpha1",
+            "kind": "TrainAndServe",
+            "metadata": {"name": name},
+            "spec": _merged(self._spec(name), spec),
+        }
+        path = f"{self.path(OURS, name)}?fieldManager=kubectl&force=true&fieldValidation=Strict"
+        return await self.api.call("PATCH", path, body, APPLY)
+
+    def _spec(self, name: str) -> Json:
+        return {
+            "data": {"uri": self.storage.uri(f"data/{name}/")},
+            "storage": {"uri": self.storage.uri("models/"), "secretName": SECRET},
+            "training": {"parameters": {"epochs": 1}},
+            "evaluation": {"metrics": [{"name": "accuracy", "min": 0.5}]},
+        }
+
+    def prefix(self, name: str) -> str:
+        """Where the versions of a resource are, as a key in the bucket."""
+        return f"models/{self.namespace}/{name}/"
+
+    def lesson(self, name: str, lesson: Lesson) -> Lesson:
+        """How the runs of a resource go from now on."""
+        self.training.lessons[name] = lesson
+        return lesson
+
+    async def patch(self, name: str, body: Json, kind: str = OURS) -> Json:
+        return await self.api.call("PATCH", self.path(kind, name), body, MERGE)
+
+    async def retrain(self, name: str, token: str) -> None:
+        await self.patch(name, {"metadata": {"annotations": {"trainandserve.io/retrain": token}}})
+
+    async def delete(self, name: str, kind: str = OURS) -> None:
+        await self.api.call("DELETE", self.path(kind, name))
+
+    async def gone(self, name: str, kind: str = OURS, seconds: float = 30.0) -> None:
+        async def absent() -> bool:
+            return await self.api.get(self.path(kind, name)) is None
+
+        await until(absent, seconds, lambda: self.api.get(self.path(kind, name)))
+
+    # --- What is seen ---------------------------------------------------------------------------------------------
+
+    async def resource(self, name: str) -> Json:
+        return await self.api.call("GET", self.path(OURS, name))
+
+    async def status(self, name: str) -> Json:
+        return (await self.resource(name)).get("status") or {}
+
+    async def service(self, name: str) -> Json | None:
+        return await self.api.get(self.path(SERVICES, name))
+
+    async def workflows(self) -> list[Json]:
+        return await self.items(WORKFLOWS)
+
+    async def events(self, name: str) -> list[Json]:
+        """The operator's events about a resource, oldest first."""
+        found = await self.api.items(f"/api/v1/namespaces/{self.namespace}/events")
+        ours = [e for e in found if e["involvedObject"]["kind"] == "TrainAndServe"]
+        ours = [e for e in ours if e["involvedObject"]["name"] == name]
+        return sorted(ours, key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+    async def reasons(self, name: str) -> list[str]:
+        return [event["reason"] for event in await self.events(name)]
+
+    async def settles(self, name: str, seconds: float = 30.0, **conditions: str) -> Json:
+        """Wait for conditions, each ``Ready="True/Serving"``; an empty text waits until there is none. The status."""
+
+        async def holds() -> Json | None:
+            status = await self.status(name)
+            found = told(status)
+            fits = all(_fits(found.get(kind, ""), wanted) for kind, wanted in conditions.items())
+            return status if fits else None
+
+        return await until(holds, seconds, lambda: self.status(name)) or {}
+
+    async def serves(self, name: str, version: int, seconds: float = 30.0) -> Json:
+        """Wait until a version is proven to serve and nothing is under way; the status."""
+
+        async def holds() -> Json | None:
+            status = await self.status(name)
+            done = served(status) == version and status["phase"] == "Serving"
+            return status if done else None
+
+        return await until(holds, seconds, lambda: self.status(name)) or {}
+
+    # --- Runs -----------------------------------------------------------------------------------------------------
+
+    def runs(self, name: str) -> list[str]:
+        """Ids of the runs that were executed for a resource, one for every Workflow."""
+        return [run.run_id for run in self.execution.runs if name_of(run) == name]
+
+    def run_states(self, name: str) -> list[str | None]:
+        """State in Kubeflow Pipelines of each run of a resource that has a row."""
+        return [
+            row.state
+            for row in self.kfp.rows.runs.values()
+            if row.display_name.startswith(f"{self.namespace}/{name} ")
+        ]
+
+    def posts(self) -> int:
+        return sum(method == "POST" and path.endswith("/runs") for method, path, _ in self.kfp.requests)
+
+    async def check(self) -> None:
+        """All that must hold whatever happened: the recorder's invariants, and no run launched twice or left running."""
+        await self.recorder.check()
+        twice = [
+            run for run, times in Counter(run.run_id for run in self.execution.runs).items() if times > 1
+        ]
+        assert not twice, f"launched twice: {twice}"
+
+
+def told(status: Json) -> dict[str, str]:
+    """Conditions as ``{"Ready": "True/Serving"}``."""
+    return {one["type"]: f"{one['status']}/{one['reason']}" for one in status.get("conditions", ())}
+
+
+def message(status: Json, kind: str) -> str:
+    return next((str(one["message"]) for one in status.get("conditions", ()) if one["type"] == kind), "")
+
+
+def served(status: Json) -> int | None:
+    """The version that is proven to serve."""
+    found: int | None = (status.get("served") or {}).get("version")
+    return found
+
+
+def _fits(found: str, wanted: str) -> bool:
+    return found == wanted or (bool(wanted) and "/" not in wanted and found.startswith(f"{wanted}/"))
+
+
+def _merged(base: Json, over: Mapping[str, Any]) -> Json:
+    """One tree laid over another; None takes a branch away."""
+    found = dict(base)
+    for key, value in over.items():
+        if value is None:
+            found.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(found.get(key), dict):
+            found[key] = _merged(found[key], value)
+        else:
+            found[key] = value
+    return found
