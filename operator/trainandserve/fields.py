@@ -101,6 +101,10 @@ _S3_RULES = (
         "write the path as the objects' keys are, without spaces, control characters, percent signs and backslashes",
     ),
     rule(
+        "!self.contains('{{')",
+        "write the path without {{: Kubeflow Pipelines takes what follows for the name of a variable",
+    ),
+    rule(
         "!self.matches('^[^:]*://[^/]*/(.*/)?/')",
         "write the path without empty parts (//)",
     ),

@@ -244,6 +244,7 @@ BAD: tuple[Change, ...] = (
     Change("the parent folder at the end", "spec.storage.uri", "s3://models/a/..", DOTS),
     Change("the same folder", _DATA, "s3://datasets/./mnist/", DOTS),
     Change("an encoded parent folder", _DATA, "s3://datasets/%2e%2e/mnist/", CHARACTERS),
+    Change("a variable of the pipeline", _DATA, "s3://datasets/{{x}}/", "write the path without {{"),
     Change("an encoded space", _DATA, "s3://datasets/hand%20writing/", CHARACTERS),
     Change("a space", _DATA, "s3://datasets/hand writing/", CHARACTERS),
     Change("a space at the end", _DATA, "s3://datasets/mnist/ ", CHARACTERS),

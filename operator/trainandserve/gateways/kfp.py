@@ -126,8 +126,11 @@ class Kfp:
         """Ask for the run's end; one that is over or unknown is fine."""
         try:
             await self._request("POST", f"/runs/{run_id}:terminate", {})
-        except (NotFound, Refused):
+        except NotFound:
             return
+        except Refused as error:
+            if error.reason != reasons.SUBMISSION_REFUSED:  # a finished run is an invalid argument; refused rights are not
+                raise
 
     async def experiment(self, namespace: str) -> str:
         """The experiment of a namespace, made when it is not there: it decides where the runs execute."""
