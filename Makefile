@@ -1,0 +1,64 @@
+# Everything that one does with this repository. `make` alone lists it.
+# PYTHON=… names the Python to make .venv with: CPython 3.11 or newer.
+
+PYTHON ?= python3
+RUN := .venv/bin/python
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api crds pins clean
+.NOTPARALLEL:
+
+help: ## List what there is
+	@echo "make TARGET, where TARGET is one of"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: setup ## From `kubectl apply` to a served model, retrained twice under load, on this machine (4 minutes)
+	@$(RUN) -m sandbox.demo
+
+sandbox: setup ## The whole platform on this machine, until Ctrl-C (options: ARGS="--single-user --no-operator")
+	@$(RUN) -m sandbox $(ARGS)
+
+test: setup ## All checks: format, lint, types, imports, CRD drift, files, tests against a real control plane too
+	@$(RUN) .ci/checks.py
+
+setup: ## The virtual environment .venv and the control plane's programs; every target that needs them makes them
+	@$(PYTHON) -m sandbox.setup
+
+environment:
+	@$(PYTHON) -m sandbox.setup --environment-only
+
+format: environment ## Rewrite the code in the agreed format
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
+
+lint: environment ## Format and lint, as the checks do
+	@$(RUN) .ci/checks.py format lint
+
+types: environment ## mypy, strict
+	@$(RUN) .ci/checks.py types
+
+imports: environment ## Who may import what (contracts in pyproject.toml)
+	@$(RUN) .ci/checks.py imports
+
+crd-drift: environment ## Whether crds/ is what the models say
+	@$(RUN) .ci/checks.py crds
+
+files: environment ## Whether a committed file names a registry or a path of this machine
+	@$(RUN) .ci/checks.py files
+
+unit: environment ## Tests that need nothing but .venv (ARGS="-k some_words")
+	@$(RUN) -m pytest tests/unit -n 2 $(ARGS)
+
+api: setup ## Tests against the real control plane (ARGS="-k some_words")
+	@$(RUN) -m pytest tests/api -n 2 $(ARGS)
+
+crds: environment ## Generate crds/ from the operator's models
+	@$(RUN) -m trainandserve crd > crds/.new && mv crds/.new crds/trainandserves.yaml
+
+pins: ## Resolve requirements/*.in anew into the pinned *.txt (ARGS="--upgrade" takes newer versions)
+	@$(PYTHON) requirements/pin.py $(ARGS)
+
+clean: ## Remove .venv and what checks left; the cache of the control plane stays (~/.cache/trainandserve)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build .sandbox
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
