@@ -15,6 +15,7 @@ from .resource import TrainAndServe
 
 _MODEL_FIELDS = ("image", "entrypoint", "parameters", "packages")
 _SERVING_OMITTED = ("deletionPolicy",)
+_TOKEN_LIMIT = 253
 
 
 def digest(value: Any) -> str:
@@ -24,9 +25,14 @@ def digest(value: Any) -> str:
 
 
 def retrain_token(resource: TrainAndServe) -> str:
-    """The retrain annotation; where it was taken away, the value that was last acted on (taking it away asks for nothing)."""
+    """The retrain annotation; where it was taken away, the value that was last acted on (taking it away asks for nothing).
+
+    Longer than the status holds, its digest stands for it: an annotation may have 256 KiB.
+    """
     asked = resource.metadata.annotations.get(RETRAIN)
-    return asked if asked is not None else (resource.status.last_handled_retrain or "")
+    if asked is None:
+        return resource.status.last_handled_retrain or ""
+    return asked if len(asked) <= _TOKEN_LIMIT else f"sha256:{hashlib.sha256(asked.encode()).hexdigest()}"
 
 
 def training_inputs(resource: TrainAndServe) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .run import active
 
 DEFAULT_RUN_RETRIES = 2
 _NO_FAULT_PAUSE = timedelta(seconds=5)
-"""Pause before another run where the last one was nobody's failure."""
+"""Pause before another run where the last one was nobody's failure; doubled with each attempt, for no limit ends these."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ def intent(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | 
         return None
     if active(status) or unjudged(status):
         return None
-    if status.last_training_hash != training_hash(resource):
+    # A run that was stopped has left nothing, also where the edit that stopped it was taken back since.
+    stopped = status.run is not None and status.run.state == "Stopped"
+    if stopped or status.last_training_hash != training_hash(resource):
         return Intent(status.last_version + 1, 1, 0, None, _reason(resource, status))
     return _retry(resource, status, policy)
 
@@ -56,7 +58,7 @@ def _reason(resource: TrainAndServe, status: Status) -> str:
     if status.last_training_hash == "":
         return "another version serves than the one that was compared"
     asked = resource.metadata.annotations.get(RETRAIN)
-    if asked is not None and asked != (status.last_handled_retrain or ""):
+    if asked is not None and retrain_token(resource) != (status.last_handled_retrain or ""):
         return "asked for by the retrain annotation"
     return "the training inputs changed"
 
@@ -68,7 +70,7 @@ def _retry(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | 
     pause = (
         policy.run_backoff * 2 ** min(run.failures - 1, 8)
         if run.failures
-        else min(policy.run_backoff, _NO_FAULT_PAUSE)
+        else min(policy.run_backoff, _NO_FAULT_PAUSE) * 2 ** min(run.attempt - 1, 6)
     )
     due = run.finished_at + pause if run.finished_at else None
     return Intent(
