@@ -124,7 +124,8 @@ def _follow(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:
         return _stop(plan, run.changed(message=late), now)
     if _missing(seen):
         return _miss(seen, plan, run, now)
-    run = run.changed(missing_since=None) if seen.workflows else run
+    if isinstance(seen.workflows, tuple) and seen.workflows:
+        run = run.changed(missing_since=None)
     return plan.then(status=plan.status.changed(run=run), wake=_next_look(seen, run, now))
 
 
