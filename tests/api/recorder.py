@@ -159,10 +159,9 @@ class Recorder:
                     yield f"{event.name}@{event.revision}: {words} and is {value}"
 
     def _accepted(self, event: Event) -> Iterator[str]:
-        model = event.body["spec"].get("predictor", {}).get("model", {})
-        if event.deleted or not _ours(event.body):
-            return
-        uri = model.get("storageUri")
+        if event.deleted or not _applied_model(event.body):
+            return  # of somebody else, or edited by somebody else a moment ago
+        uri = event.body["spec"]["predictor"]["model"]["storageUri"]
         earlier = [e for e in self.of("TrainAndServe", event.name) if e.revision < event.revision]
         if not any(_accepts(e.status, uri) for e in earlier):
             yield f"InferenceService {event.name}@{event.revision}: {uri} was not accepted before"
@@ -180,8 +179,13 @@ class Recorder:
                 yield f"{gone.name}@{gone.revision}: gone while its InferenceService is there"
 
 
-def _ours(body: Json) -> bool:
-    return any(one["kind"] == "TrainAndServe" for one in body["metadata"].get("ownerReferences", ()))
+def _applied_model(body: Json) -> bool:
+    """Whether the model that an InferenceService names is the operator's word."""
+    for entry in body["metadata"].get("managedFields", ()):
+        spec = entry.get("fieldsV1", {}).get("f:spec", {})
+        if entry["manager"] == MANAGER and "f:storageUri" in spec.get("f:predictor", {}).get("f:model", {}):
+            return True
+    return False
 
 
 def _owners(body: Json) -> list[str]:

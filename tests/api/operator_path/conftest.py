@@ -65,6 +65,13 @@ async def site(sites: Sites) -> AsyncIterator[Site]:
         yield made
 
 
+@pytest.fixture
+async def bare(sites: Sites) -> AsyncIterator[Site]:
+    """A site without an operator: the test starts it, and may kill it."""
+    async with sites(operator=False) as made:
+        yield made
+
+
 @pytest.fixture(scope="module")
 async def shared(sites: Sites) -> AsyncIterator[Site]:
     """A site for the tests of a module that only look at resources of their own names."""

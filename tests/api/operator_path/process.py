@@ -80,7 +80,7 @@ class OperatorProcess:
                 text = await answer.text()
         samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
         return {
-            sample.name + ("{%s}" % ",".join(sample.labels.values()) if sample.labels else ""): sample.value
+            sample.name + (f"{{{','.join(sample.labels.values())}}}" if sample.labels else ""): sample.value
             for sample in samples
         }
 

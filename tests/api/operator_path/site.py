@@ -204,7 +204,7 @@ class Site:
     async def apply(self, name: str, *, data: bool = True, **spec: Any) -> Json:
         """Apply a resource as a user would, after its data was put into the bucket."""
         if data:
-            await asyncio.to_thread(self.storage.put, f"data/{name}/", "train.bin", b"1")
+            await self.upload(name)
         body = {
             "apiVersion": "trainandserve.io/v1alpha1",
             "kind": "TrainAndServe",
@@ -213,6 +213,10 @@ class Site:
         }
         path = f"{self.path(OURS, name)}?fieldManager=kubectl&force=true&fieldValidation=Strict"
         return await self.api.call("PATCH", path, body, APPLY)
+
+    async def upload(self, name: str, content: bytes = b"1") -> None:
+        """Put a resource's data into the bucket."""
+        await asyncio.to_thread(self.storage.put, f"data/{name}/", "train.bin", content)
 
     def _spec(self, name: str) -> Json:
         return {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tests.api.operator_path.api import SERVICES, until
 from tests.api.operator_path.site import Site, message, served, told
 from tests.api.operator_path.traffic import Traffic
@@ -124,7 +122,7 @@ async def test_data_that_changes_between_plan_and_download_fails_the_run(shared:
     lesson = shared.lesson("moving", Lesson(holds="download"))
     await shared.apply("moving")
     await lesson.held.wait()
-    await asyncio.to_thread(shared.storage.put, "data/moving/", "train.bin", b"other bytes")
+    await shared.upload("moving", b"other bytes")
     lesson.go.set()
 
     await shared.serves("moving", 1)  # the next attempt is planned on what is there now
@@ -140,10 +138,7 @@ async def test_deployments_and_services_carry_the_run_that_made_the_model(shared
     deployment = await shared.api.call("GET", shared.path(deployments, "lineage-predictor"))
     service = await shared.api.call("GET", shared.path(SERVICES, "lineage"))
 
-    for annotations in (
-        deployment["spec"]["template"]["metadata"]["annotations"],
-        service["spec"]["predictor"]["annotations"],
-    ):
-        assert annotations["trainandserve.io/run-id"] == status["served"]["runId"]
-        assert annotations["trainandserve.io/version"] == "1"
+    for part in (deployment["spec"]["template"]["metadata"], service["spec"]["predictor"]):
+        assert part["annotations"]["trainandserve.io/run-id"] == status["served"]["runId"]
+        assert part["annotations"]["trainandserve.io/version"] == "1"
     assert service["spec"]["predictor"]["model"]["storageUri"].endswith("/model/")

@@ -69,16 +69,17 @@ async def test_a_first_version_that_cannot_serve_is_taken_down(shared: Site) -> 
 
 
 async def test_a_server_whose_container_dies_is_started_again_and_said(shared: Site) -> None:
+    shared.lesson("dies", Lesson(model={"loadSeconds": 1}))
     await shared.apply("dies")
     status = await shared.serves("dies", 1)
-    uid = (await shared.resource("dies"))["metadata"]["uid"]
     for pod in shared.kserve.pods(shared.namespace, "dies"):
         assert pod.container is not None
         pod.container.kill()
 
     await until(lambda: _phases_end(shared, "dies", ["Serving", "RollingOut", "Serving"]))
     assert (await shared.serves("dies", 1))["served"]["since"] == status["served"]["since"]
-    assert (await shared.resource("dies"))["metadata"]["uid"] == uid
+    ready = [told(one).get("Ready") for one in shared.recorder.statuses("dies")]
+    assert ready[-2:] == ["False/NotAnswering", "True/Serving"]
 
 
 def _phases_end(site: Site, name: str, wanted: list[str]) -> bool:
