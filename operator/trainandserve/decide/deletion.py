@@ -14,9 +14,8 @@ from ..plan import (
     Plan,
     ReleaseInferenceService,
     RemoveFinalizer,
-    TerminateRun,
 )
-from .abandoned import stop_abandoned_runs
+from .abandoned import may_go_on, stop_abandoned_runs
 from .run import active, stopped, stopping
 
 _LOOK_AGAIN = timedelta(seconds=2)
@@ -55,22 +54,23 @@ def _wait_for_submission(seen: Observation, plan: Plan, until: datetime, now: da
 
 
 def _stop_abandoned(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
-    alive = [run for run in seen.abandoned_runs.values() if isinstance(run, KfpRun) and not run.finished]
-    if not alive and not seen.abandoned_workflows:
+    """A plan that waits for the runs that were given up; None when none of them can go on."""
+    if not any(may_go_on(seen, one.id) for one in plan.status.abandoned):
         return None
-    return stop_abandoned_runs(seen, plan, now).then(
-        *(TerminateRun(run.id) for run in alive), wake=now + _LOOK_AGAIN
-    )
+    return stop_abandoned_runs(seen, plan, now).then(wake=now + _LOOK_AGAIN)
 
 
 def _give_up(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
     """Kubeflow Pipelines does not answer: after the patience for it, let go with a warning."""
     asked = seen.resource.metadata.deletion_timestamp
-    silent = isinstance(seen.run, Unknown) or isinstance(seen.workflows, Unknown)
+    silent = [one for one, run in seen.abandoned_runs.items() if isinstance(run, Unknown)]
+    if plan.status.run and (isinstance(seen.run, Unknown) or isinstance(seen.workflows, Unknown)):
+        silent.insert(0, plan.status.run.id)
     if asked is None or not silent or now < asked + seen.policy.deletion_patience:
         return None
-    run = plan.status.run
-    words = f"run {run.id if run else ''} may still be under way: Kubeflow Pipelines did not answer; stop it there"
+    words = (
+        f"run {', '.join(silent)} may still be under way: Kubeflow Pipelines did not answer; stop it there"
+    )
     note = Note("Warning", reasons.CLEANUP_SKIPPED, words)
     return (_end_serving(seen, plan, now) or _clean(seen, plan)).then(notes=(note,))
 
