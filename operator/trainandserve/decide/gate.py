@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -36,10 +37,18 @@ def _judge_result(seen: Observation, plan: Plan, run: Run, now: datetime) -> Pla
     if isinstance(result, Problem):
         return finished(plan, run, now, failed=True, state="Failed", message=result.message)
     if compared_with_another(seen.resource, plan.status, result.incumbent_version):
+        if result.incumbent_version != run.incumbent:
+            words = f"{_named(result.incumbent_version)} instead of {_named(run.incumbent)}"
+            message = f"the run compared with {words}: is training.image older than the operator?"
+            return finished(plan, run, now, failed=True, state="Failed", message=message)
         message = "another version serves now than the one it was compared with: evaluating again"
         return finished(plan, run, now, state="Lost", message=message)
     candidate = candidate_of(result, model_uri(run.prefix), run.training_hash)
     return _store(seen.resource, plan, candidate, now)
+
+
+def _named(version: int | None) -> str:
+    return "no version" if version is None else f"version {version}"
 
 
 def candidate_of(result: Result, uri: str, training_hash: str) -> Candidate:
@@ -133,23 +142,30 @@ def check(
     error: str | None,
 ) -> Check:
     """One metric of the candidate against its absolute bounds and against the incumbent's value."""
-    value = values.get(metric.name)
-    before = incumbent.get(metric.name) if incumbent else None
+    value = _number(values.get(metric.name))
+    before = _number(incumbent.get(metric.name)) if incumbent else None
     wrong = _missed(metric, value, before, error)
     if value is None:
         message = f"{metric.name} is missing or not a number"
     else:
-        message = f"{metric.name} {value:.6g} {wrong or _kept(metric, before)}"
+        shown = f"{value:.6g}"
+        if wrong and float(shown) in (metric.min, metric.max):
+            shown = repr(value)  # else it would read as if the bound was met
+        message = f"{metric.name} {shown} {wrong or _kept(metric, before)}"
     return Check(name=metric.name, value=value, incumbent=before, passed=wrong is None, message=message)
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _missed(metric: Metric, value: float | None, before: float | None, error: str | None) -> str | None:
     if value is None:
         return "is missing"
     if metric.min is not None and value < metric.min:
-        return f"is below min {metric.min:g}"
+        return f"is below min {metric.min:.12g}"
     if metric.max is not None and value > metric.max:
-        return f"is above max {metric.max:g}"
+        return f"is above max {metric.max:.12g}"
     if metric.max_regression is None:
         return None
     if error is not None:
@@ -165,8 +181,8 @@ def _missed(metric: Metric, value: float | None, before: float | None, error: st
 
 def _kept(metric: Metric, before: float | None) -> str:
     bounds = [
-        f"min {metric.min:g}" if metric.min is not None else "",
-        f"max {metric.max:g}" if metric.max is not None else "",
+        f"min {metric.min:.12g}" if metric.min is not None else "",
+        f"max {metric.max:.12g}" if metric.max is not None else "",
     ]
     words = "meets " + " and ".join(bound for bound in bounds if bound)
     return words if before is None or metric.max_regression is None else f"{words} (serving: {before:.6g})"
