@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from .inference_service import is_our_apply
 from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, RUN_ID, SOURCE_URI
 from .observation import Deployment, Workflow
 from .resource import TrainAndServe
@@ -29,9 +30,11 @@ def _version(body: Body) -> int:
         return 0
 
 
-def _without_managed_fields(body: Body) -> Body:
-    """The body without the part that is as large as all the rest and that nobody here reads."""
-    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+def _without_foreign_fields(body: Body) -> Body:
+    """The body without managedFields, which are as large as all the rest; only what we applied ourselves is read here."""
+    metadata = dict(body["metadata"])
+    if ours := [entry for entry in metadata.pop("managedFields", None) or () if is_our_apply(entry)]:
+        metadata["managedFields"] = ours
     return {**body, "metadata": metadata}
 
 
@@ -47,7 +50,7 @@ class Store:
         same = known is not None and known["metadata"].get("uid") == body["metadata"].get("uid")
         if known is not None and same and _version(known) > _version(body):
             return False
-        self._bodies[key] = _without_managed_fields(body)
+        self._bodies[key] = _without_foreign_fields(body)
         return True
 
     def drop(self, key: Key, uid: str | None = None) -> None:

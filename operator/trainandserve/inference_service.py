@@ -129,6 +129,29 @@ def differs(wanted: Any, live: Any, path: tuple[str, ...] = ()) -> bool:
     return bool(wanted != live)
 
 
+def left_over(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Whether the live object holds a field that we once applied and do not set any more; an apply takes it away.
+
+    What is ours there is said by ``metadata.managedFields``; the same field set by somebody else is none of ours.
+    """
+    entries = live.get("metadata", {}).get("managedFields") or ()
+    return any(_not_wanted(entry.get("fieldsV1") or {}, wanted) for entry in entries if is_our_apply(entry))
+
+
+def is_our_apply(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of managedFields tells what we applied."""
+    return entry.get("manager") == names.FIELD_MANAGER and entry.get("operation") == "Apply"
+
+
+def _not_wanted(owned: Mapping[str, Any], wanted: Any) -> bool:
+    for name, inner in owned.items():
+        if not name.startswith("f:"):
+            continue  # the field itself (.), or an item of a list
+        if not isinstance(wanted, Mapping) or name[2:] not in wanted or _not_wanted(inner, wanted[name[2:]]):
+            return True
+    return False
+
+
 _UNITS: dict[str, Decimal] = {"": Decimal(1), "m": Decimal("0.001"), "K": Decimal(1000)}
 _UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
 _UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}

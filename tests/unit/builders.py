@@ -9,6 +9,7 @@ from typing import Any
 
 from trainandserve import names, plan, reasons
 from trainandserve.decide import decide
+from trainandserve.decide.gate import remember
 from trainandserve.hashes import gate_hash, training_hash
 from trainandserve.inference_service import manifest
 from trainandserve.observation import (
@@ -214,7 +215,9 @@ class Situation:
         if isinstance(incumbent, int):
             incumbent = Incumbent(version=incumbent, metrics={"accuracy": 0.94})
         candidate = Candidate(**values | {"incumbent": incumbent} | fields)
-        return self.with_run("Succeeded", version).status(candidate=candidate)
+        trained = self.with_run("Succeeded", version)
+        status = trained.resource.status.changed(candidate=candidate)
+        return trained.status(candidate=candidate, history=remember(self.resource, status, NOW).history)
 
     def serving(self, version: int, *, target: int | None = None, since: float = 3600) -> Situation:
         """A version was proven to serve; `target` is another one that became the target `since` seconds ago."""
@@ -256,7 +259,8 @@ class Situation:
     def service(self, target: Target, **metadata: Any) -> InferenceService:
         """The live InferenceService as we would have applied it."""
         body = copy.deepcopy(manifest(self.resource, target, POLICY))
-        body["metadata"] |= {"resourceVersion": "7"} | metadata
+        entry = {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": owned_fields(body)}
+        body["metadata"] |= {"resourceVersion": "7", "managedFields": [entry]} | metadata
         return InferenceService(body)
 
     # --- What is seen ---------------------------------------------------------------------------------------------
@@ -314,6 +318,18 @@ def a_situation(**spec: Any) -> Situation:
 def problem(reason: str = reasons.BUCKET_REFUSED) -> Problem:
     """Something that is missing outside."""
     return Problem(reason, "the bucket refuses these credentials")
+
+
+def owned_fields(body: Any) -> dict[str, Any]:
+    """What the API server notes as ours after an apply of this, as far as it matters here."""
+    if not isinstance(body, dict):
+        return {}
+    named = {f"f:{name}": owned_fields(value) for name, value in body.items()}
+    return {
+        name: value
+        for name, value in named.items()
+        if name not in ("f:apiVersion", "f:kind", "f:name", "f:namespace")
+    }
 
 
 # --- Plans in words ---------------------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from .. import reasons
+from ..durations import format_duration
 from ..hashes import gate_hash
-from ..inference_service import differs, manifest
+from ..inference_service import differs, left_over, manifest
+from ..names import RUN_ID
 from ..observation import ABSENT, Deployment, InferenceService, Observation, Unknown
 from ..plan import ApplyInferenceService, DeleteInferenceService, Note, Plan
 from ..resource import Candidate, Served, Status, Target, Verdict
@@ -27,9 +29,34 @@ def promote(seen: Observation, plan: Plan, now: datetime) -> Plan:
         or not candidate.verdict.accepted
     ):
         return plan
-    if served.target is not None and served.target.version >= candidate.version:
+    if served.target is not None and (
+        served.target.version >= candidate.version or _comes_first(seen, served, served.target)
+    ):
         return plan
     return plan.then(status=plan.status.changed(served=served.changed(target=_target(candidate, now))))
+
+
+def _comes_first(seen: Observation, served: Served, target: Target) -> bool:
+    """Whether a version that was applied must be proven before the next: until then there is no version to go back to.
+
+    So it is with the first version ever, and with what serves when the status was lost.
+    """
+    return served.version is None and applied(seen, target)
+
+
+def applied(seen: Observation, target: Target) -> bool:
+    """Whether the InferenceService, as it was seen, is ours and asks for the target's model."""
+    service = seen.inference_service
+    return (
+        isinstance(service, InferenceService) and not not_ours(seen) and run_applied(service) == target.run_id
+    )
+
+
+def run_applied(service: InferenceService) -> str | None:
+    """The run whose model an InferenceService asks for, by our annotation."""
+    predictor = service.body.get("spec", {}).get("predictor") or {}
+    found: str | None = (predictor.get("annotations") or {}).get(RUN_ID)
+    return found
 
 
 def _target(candidate: Candidate, now: datetime) -> Target:
@@ -78,12 +105,16 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
         return _keep_watch(seen, plan, now)
     if rolled_out(seen.deployment, served.target):
         return _count_answers(seen, plan, served.target, now)
-    if seen.resource.spec.suspend:
-        return plan
+    if seen.resource.spec.suspend or not applied(seen, served.target):
+        return plan  # what was not applied yet has not failed
     deadline = served.target.since + seen.policy.proof_deadline
     trouble = seen.server_trouble
     if now >= deadline or (trouble is not None and trouble.for_good):
-        words = trouble.message if trouble else f"not proven to serve within {seen.policy.proof_deadline}"
+        words = (
+            trouble.message
+            if trouble
+            else f"not proven to serve within {format_duration(seen.policy.proof_deadline)}"
+        )
         return _go_back(seen, plan, served.target, words, now)
     return plan.then(wake=min(deadline, now + _LOOK_AGAIN))
 
@@ -120,8 +151,10 @@ def _keep_watch(seen: Observation, plan: Plan, now: datetime) -> Plan:
 
 def _count_answers(seen: Observation, plan: Plan, target: Target, now: datetime) -> Plan:
     probe = seen.probe
+    late = now >= target.since + seen.policy.proof_deadline and not seen.resource.spec.suspend
     if probe is None:
-        return plan.then(wake=now)
+        words = "its InferenceService has no address to ask for predictions"
+        return _go_back(seen, plan, target, words, now) if late else plan.then(wake=now + _PROBE_PAUSE)
     if probe.state == "skipped":
         return _proven(
             seen, plan, target, f"Deployment settled; predictions were not tried: {probe.message}", now
@@ -129,8 +162,7 @@ def _count_answers(seen: Observation, plan: Plan, target: Target, now: datetime)
     if probe.state == "answering" and now - probe.since >= seen.policy.proof_duration:
         words = f"Deployment settled; predictions answered for {seen.policy.proof_duration.seconds} s"
         return _proven(seen, plan, target, words, now)
-    deadline = target.since + seen.policy.proof_deadline
-    if now >= deadline and probe.state == "failing":
+    if late and probe.state == "failing":
         return _go_back(seen, plan, target, f"predictions fail: {probe.message}", now)
     return plan.then(wake=now + _PROBE_PAUSE)
 
@@ -180,6 +212,11 @@ def _go_back(seen: Observation, plan: Plan, target: Target, why: str, now: datet
 
 def _reject(seen: Observation, status: Status, target: Target, why: str, now: datetime) -> Status:
     candidate = status.candidate
+    history = [
+        entry.changed(verdict=reasons.FAILED_TO_SERVE) if entry.run_id == target.run_id else entry
+        for entry in status.history
+    ]
+    status = status.changed(history=history)
     if candidate is None or candidate.run_id != target.run_id:
         return status
     verdict = Verdict(
@@ -206,20 +243,33 @@ def serve(seen: Observation, plan: Plan, now: datetime) -> Plan:
         return plan
     target = plan.status.served.target if plan.status.served else None
     if target is None:
-        if isinstance(service, InferenceService) and _was_applied_for_nothing(plan.status):
+        if isinstance(service, InferenceService) and _failed_to_serve(plan.status, run_applied(service)):
             return plan.then(DeleteInferenceService())
         return plan
-    if service is ABSENT:
-        return plan.then(ApplyInferenceService(target, ""), wake=now + _LOOK_AGAIN)
-    if differs(manifest(seen.resource, target, seen.policy), service.body):
-        return plan.then(ApplyInferenceService(target, service.resource_version), wake=now + _LOOK_AGAIN)
-    return plan
+    wanted = manifest(seen.resource, target, seen.policy)
+    if service is not ABSENT and not differs(wanted, service.body) and not left_over(wanted, service.body):
+        return plan
+    plan = _with_time_for_proof(seen, plan, target, now)
+    served = plan.status.served
+    assert served is not None and served.target is not None
+    version = service.resource_version if isinstance(service, InferenceService) else ""
+    # Looked at again with a growing pause: an apply that is refused, or undone by others, must not become a loop.
+    return plan.then(ApplyInferenceService(served.target, version), again=True)
 
 
-def _was_applied_for_nothing(status: Status) -> bool:
-    """Whether the first version ever was applied and then rejected: it must not come to serve later by itself."""
-    verdict = status.candidate.verdict if status.candidate else None
-    return verdict is not None and verdict.reason == reasons.FAILED_TO_SERVE
+def _with_time_for_proof(seen: Observation, plan: Plan, target: Target, now: datetime) -> Plan:
+    """The time for the proof begins anew where it passed before the target could be applied."""
+    served = plan.status.served
+    if served is None or applied(seen, target) or now < target.since + seen.policy.proof_deadline:
+        return plan
+    return plan.then(status=plan.status.changed(served=served.changed(target=target.changed(since=now))))
+
+
+def _failed_to_serve(status: Status, run_id: str | None) -> bool:
+    """Whether what is applied was rejected since: it must not come to serve later by itself."""
+    return any(
+        entry.run_id == run_id and entry.verdict == reasons.FAILED_TO_SERVE for entry in status.history
+    )
 
 
 __all__ = ["carries", "not_ours", "promote", "prove", "rolled_out", "serve"]

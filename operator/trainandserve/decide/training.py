@@ -39,7 +39,7 @@ def intent(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | 
         return None
     # A run that was stopped has left nothing, also where the edit that stopped it was taken back since.
     stopped = status.run is not None and status.run.state == "Stopped"
-    if stopped or status.last_training_hash != training_hash(resource):
+    if stopped or status.last_training_hash != training_hash(resource.changed(status=status)):
         return Intent(status.last_version + 1, 1, 0, None, _reason(resource, status))
     return _retry(resource, status, policy)
 

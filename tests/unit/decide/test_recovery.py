@@ -1,0 +1,90 @@
+"""A status that was lost, and what can be known of it again."""
+
+from __future__ import annotations
+
+from tests.unit.builders import (
+    NOW,
+    READY_TO_RUN,
+    SILENT,
+    Situation,
+    a_deployment,
+    a_result,
+    a_situation,
+    a_target,
+    prefix,
+    run_id,
+)
+from tests.unit.decide.table import Row, follows, row, table
+from trainandserve.decide.recovery import describe, described
+from trainandserve.hashes import training_hash
+from trainandserve.observation import KfpRun, Recovery
+from trainandserve.resource import Run
+
+lost = a_situation().status(last_version=None)
+HASH = training_hash(lost.resource)
+
+
+def found(situation: Situation = lost, **fields: object) -> Situation:
+    return situation.sees(recovery=Recovery(**fields), preflight=READY_TO_RUN)  # type: ignore[arg-type]
+
+
+good = a_result(2, training_hash=HASH)
+bad = a_result(3, training_hash=HASH, metrics={"accuracy": 0.1})
+live = lost.service(a_target(2, training_hash=HASH))
+serving = {"served": good, "served_prefix": prefix(2)}
+description = describe(
+    Run(
+        version=3,
+        attempt=1,
+        id=run_id(3),
+        state="Submitting",
+        training_hash=HASH,
+        prefix=prefix(3),
+        submitted_at=NOW,
+    )
+)
+under_way = KfpRun(run_id(3), "RUNNING", description=description)
+
+RECOVERY = [
+    row("nothing was looked for: look", lost, then={"last_version": None, "run": None}, wake=0),
+    row("nobody knows: nothing is planned", lost.sees(recovery=SILENT), then={"last_version": None, "run": None}, again=True),
+    row("nothing is found: a new resource", found(), "SubmitRun 1/1", then={"last_version": 1, "run.state": "Submitting"}),
+    row("folders without a result keep their numbers", found(last_version=4), "SubmitRun 5/1", then={"last_version": 5}, events=["StatusRebuilt"]),
+    row("what serves goes on serving and nothing is trained",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), **serving).sees(inference_service=live, deployment=a_deployment(2)),
+        then={"served.target.version": 2, "served.target.run_id": run_id(2), "run": None, "last_version": 2, "last_training_hash": HASH,
+              "candidate.version": 2}, events=["StatusRebuilt"]),
+    row("a newest version that was rejected is not served",
+        found(last_version=3, newest=bad, newest_prefix=prefix(3), **serving).sees(inference_service=live, deployment=a_deployment(2)),
+        then={"served.target.version": 2, "candidate.verdict.accepted": False, "run": None, "last_training_hash": HASH},
+        events=["StatusRebuilt"]),
+    row("a newest version that is good waits until what serves is proven again",
+        found(last_version=3, newest=a_result(3, training_hash=HASH), newest_prefix=prefix(3), **serving)
+        .sees(inference_service=live, deployment=a_deployment(2)),
+        then={"served.target.version": 2, "candidate.version": 3, "candidate.verdict.accepted": True}, events=["StatusRebuilt"]),
+    row("a good version that never served is served", found(last_version=2, newest=good, newest_prefix=prefix(2)), "Apply 2 over nothing",
+        then={"served.target.version": 2, "run": None}, events=["StatusRebuilt"]),
+    row("a run that is under way is adopted", found(last_version=2, running=under_way),
+        then={"run.id": run_id(3), "run.state": "Running", "run.version": 3, "last_version": 3, "last_training_hash": HASH},
+        events=["StatusRebuilt"]),
+    row("a run of somebody else is not", found(last_version=2, running=KfpRun("x", "RUNNING", description="mine")), "SubmitRun 3/1",
+        events=["StatusRebuilt"]),
+    row("a suspended resource is rebuilt and starts nothing", found(lost.suspended(), last_version=2, newest=good, newest_prefix=prefix(2)),
+        then={"candidate.version": 2, "served": None, "run": None}, events=["StatusRebuilt"]),
+    row("a status that is there is not rebuilt", a_situation().judged(1).serving(1).sees(recovery=Recovery(last_version=9)), then={"last_version": 1}),
+    row("a retrain that was taken away since is known again from the result",
+        found(last_version=2, newest=a_result(2, training_hash=training_hash(lost.annotated(retrain="monday").resource), retrain_token="monday"),
+              newest_prefix=prefix(2), **serving).sees(inference_service=live, deployment=a_deployment(2)),
+        then={"run": None, "last_handled_retrain": "monday"}, events=["StatusRebuilt"]),
+]  # fmt: skip
+
+
+@table(RECOVERY)
+def test_recovery(given: Row) -> None:
+    follows(given)
+
+
+def test_a_description_is_read_back_only_for_its_own_run() -> None:
+    assert (run := described(under_way)) is not None
+    assert (run.version, run.id, run.training_hash) == (3, run_id(3), HASH)
+    assert described(KfpRun("other", "RUNNING", description=description)) is None
