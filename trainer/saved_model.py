@@ -1,7 +1,9 @@
 """A SavedModel as a server sees it: its signature `serving_default`, and nothing of the code that made it."""
 
 import json
+import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from trainer.tf import tensorflow
 
 LABELS = "labels.json"
 _BATCH = 256
+_MOST_KEPT = 256 * 2**20  # bytes of predictions
+_WARM_UP_CALLS = 10
+_FILE_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 
 
 class ServedModel:
@@ -38,6 +43,7 @@ class ServedModel:
                 f"the model's serving_default takes {len(inputs)} inputs ({', '.join(inputs)}), not one"
             )
         self._name, self._spec = next(iter(inputs.items()))
+        self.answered: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
     def _check(self, inputs: npt.NDArray[Any]) -> None:
         if not self._spec.shape.is_compatible_with((None, *inputs.shape[1:])):
@@ -65,26 +71,109 @@ class ServedModel:
 def predictions(model_dir: Path, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return what the model in `model_dir` predicts for `inputs`, [n, ...]; for a model of one output.
 
+    The last answer of each model is kept, so that whoever asks the same again (the step that draws the report,
+    after a recipe's `evaluate`) does not compute it again. Do not write into it.
+
     Raises
     ------
     WrongInput
         If there is no such model there, or it takes or returns something else.
     """
-    outputs = ServedModel(model_dir).outputs(inputs)
+    served = load(model_dir)
+    if (kept := served.answered) and kept[0] is inputs:
+        return kept[1]
+    outputs = served.outputs(inputs)
     if len(outputs) != 1:
         raise WrongInput(
             f"the model's serving_default returns {len(outputs)} outputs ({', '.join(outputs)}), not one"
         )
-    return next(iter(outputs.values()))
+    found = next(iter(outputs.values()))
+    served.answered = (inputs, found) if found.nbytes <= _MOST_KEPT else None
+    return found
+
+
+def load(model_dir: Path) -> ServedModel:
+    """Return the model in `model_dir`, loaded once as long as its file is the same; the two last ones are kept."""
+    graph = model_dir / "saved_model.pb"
+    stamp = (graph.stat().st_mtime_ns, graph.stat().st_size) if graph.is_file() else None
+    return _loaded(model_dir.absolute(), stamp)
+
+
+@lru_cache(maxsize=2)
+def _loaded(model_dir: Path, stamp: tuple[int, int] | None) -> ServedModel:
+    return ServedModel(model_dir)
+
+
+def latencies(
+    model_dir: Path, inputs: npt.NDArray[Any], seconds: float = 2.0, count: int = 200
+) -> list[float]:
+    """Return how long single predictions take, in milliseconds: at most `count` or about `seconds` of them.
+
+    One input a call, one call after the other, in this process: what a server's network and queue add is not in it.
+    The first calls, which compile and fill caches, are not counted.
+    """
+    served, found = load(model_dir), []
+    until = time.perf_counter() + seconds
+    for number in range(_WARM_UP_CALLS + count if len(inputs) else 0):
+        one = inputs[number % len(inputs) :][:1]
+        began = time.perf_counter()
+        served.outputs(one)
+        ended = time.perf_counter()
+        if number >= _WARM_UP_CALLS:
+            found.append(1000 * (ended - began))
+        if found and ended > until:
+            break
+    return found
 
 
 def v1_predictions(model_dir: Path, inputs: npt.NDArray[Any]) -> list[Any]:
     """Return what a V1 server answers as "predictions": one each, by name where outputs are several."""
-    outputs = ServedModel(model_dir).outputs(inputs)
+    outputs = load(model_dir).outputs(inputs)
     if len(outputs) == 1:
         found: list[Any] = next(iter(outputs.values())).tolist()
         return found
     return [{name: output[row].tolist() for name, output in outputs.items()} for row in range(len(inputs))]
+
+
+def write_classifier(network: Any, shape: Sequence[int], model_dir: Path) -> None:
+    """Write an image classifier with the signatures that servers offer.
+
+    ``serving_default`` takes ``instances``, float32 [n, height, width, channels] with pixel values 0-255;
+    ``serving_bytes`` takes ``image_bytes``, strings [n] that are PNG or JPEG files of any size, sent to a V1
+    server as ``{"b64": "…"}``. Both answer probabilities, [n, classes]. Images of 2 or more than 4 channels have no
+    such files, and their models no second signature.
+
+    Parameters
+    ----------
+    network
+        Keras; returns logits [n, classes] of pixel values.
+    shape
+        Of an image: height, width, channels.
+    """
+    tf = tensorflow()
+
+    def probabilities(instances: Any) -> Any:
+        return tf.nn.softmax(network(instances, training=False))
+
+    def decoded(content: Any) -> Any:
+        image = tf.io.decode_image(content, channels=shape[-1], expand_animations=False)
+        fitted = tf.image.resize(image, shape[:2], antialias=True)
+        return tf.ensure_shape(fitted, shape)
+
+    def probabilities_of_files(image_bytes: Any) -> Any:
+        return probabilities(tf.map_fn(decoded, image_bytes, fn_output_signature=tf.float32))
+
+    module = tf.Module()
+    module.network = network
+    signatures = {"serving_default": _signature(probabilities, [None, *shape], "float32", "instances")}
+    if shape[-1] in _FILE_CHANNELS:
+        signatures["serving_bytes"] = _signature(probabilities_of_files, [None], "string", "image_bytes")
+    tf.saved_model.save(module, str(model_dir), signatures=signatures)
+
+
+def _signature(function: Any, shape: Sequence[int | None], kind: str, name: str) -> Any:
+    tf = tensorflow()
+    return tf.function(function, input_signature=[tf.TensorSpec(shape, tf.as_dtype(kind), name=name)])
 
 
 def write_labels(model_dir: Path, class_names: Sequence[str]) -> None:

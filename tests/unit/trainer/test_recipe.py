@@ -39,7 +39,7 @@ def test_parameters_come_complete_with_defaults() -> None:
         ({"batch_size": 1}, "has no parameter batch_size; did you mean batchSize?"),
         ({"LEARNINGRATE": 1}, "did you mean learningRate?"),
         ({"zzz": 1}, "has no parameter zzz; it has network, epochs"),
-        ({"epochs": 0}, "epochs is 0; a whole number from 1 up to 10000 is expected"),
+        ({"epochs": -1}, "epochs is -1; a whole number from 0 up to 10000 is expected"),
         ({"epochs": 1.5}, "epochs is 1.5; a whole number"),
         ({"epochs": "5"}, "epochs is '5'; a whole number"),
         ({"epochs": True}, "epochs is True; a whole number"),

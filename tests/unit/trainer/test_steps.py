@@ -28,7 +28,10 @@ def loaded(content: bytes | str) -> dict[str, Any]:
 
 def test_a_model_learns_the_digits(trained: Trained) -> None:
     found = loaded(trained.evaluation.read_text())
-    assert found["metrics"].keys() == {"accuracy", "loss", "macro_f1"}
+    assert found["metrics"].keys() == {
+        *("accuracy", "loss", "macro_f1", "calibration_error"),
+        *("latency_ms", "latency_p95_ms"),
+    }
     assert found["metrics"]["accuracy"] > 0.8
     assert found["samples"] == 359
     assert "incumbent" not in found
