@@ -21,9 +21,13 @@ import yaml
 from botocore.config import Config
 
 from sandbox.controlplane import ControlPlane
+from sandbox.controlplane.credentials import ADMIN, write_kubeconfig
 from sandbox.crds import argo_crds, kserve_crds
+from sandbox.objects import apply, create
 from sandbox.processes import ChildProcess, ProcessStack
 from sandbox.s3 import S3Server
+
+__all__ = ["BUCKETS", "NAMESPACE", "SECRET", "Platform", "add_tenant", "apply", "create", "platform"]
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "vision"
@@ -46,6 +50,10 @@ class Platform:
         Where S3 and Kubeflow Pipelines answer.
     access_key, secret_key
         The only keys that S3 lets in.
+    operator_settings
+        Environment variables of the operator's process.
+    namespace
+        Where a user's resources go: it has the Secret for S3.
     """
 
     plane: ControlPlane
@@ -56,11 +64,13 @@ class Platform:
     kfp_url: str
     stack: ProcessStack
     operator_settings: Mapping[str, str]
+    s3_server: S3Server
+    namespace: str = NAMESPACE
 
     @property
     def kubeconfig(self) -> Path:
-        """A file that makes its reader cluster-admin."""
-        return self.plane.kubeconfig
+        """A file that makes its reader cluster-admin, in the users' namespace if none is said."""
+        return self.folder / "kubeconfig"
 
     @property
     def logs(self) -> Path:
@@ -92,6 +102,7 @@ class Platform:
     def check(self) -> None:
         """Raise ProcessError if a part has ended."""
         self.plane.check()
+        self.s3_server.check()
         self.stack.check()
 
 
@@ -101,6 +112,7 @@ def platform(
     *,
     say: Callable[[str], None] = lambda _: None,
     operator: bool = True,
+    multi_user: bool = True,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Platform]:
     """Start the whole platform in a folder, and stop it at the end of the `with` block.
@@ -111,6 +123,8 @@ def platform(
         Is told each step.
     operator
         Whether to start the operator as well.
+    multi_user
+        How Kubeflow Pipelines runs. Not multi-user: every run, and so every resource, is in its own namespace.
     settings
         The operator's settings beside the usual ones, by their TAS_ names.
     """
@@ -126,7 +140,7 @@ def platform(
         _set_up_cluster(plane)
         stack = parts.enter_context(ProcessStack())
         say("stand-ins for Kubeflow Pipelines and KServe")
-        kfp_url = _start_kfp(stack, plane, folder)
+        kfp_url = _start_kfp(stack, plane, folder, multi_user)
         _start_kserve(stack, plane, folder)
         running = Platform(
             plane=plane,
@@ -137,8 +151,11 @@ def platform(
             kfp_url=kfp_url,
             stack=stack,
             operator_settings=_operator_settings(plane, folder, kfp_url, s3.url) | dict(settings or {}),
+            s3_server=s3,
+            namespace=NAMESPACE if multi_user else KFP_NAMESPACE,
         )
-        add_tenant(running, NAMESPACE)
+        _write_kubeconfig(running)
+        add_tenant(running, running.namespace)
         for bucket in BUCKETS:
             running.s3().create_bucket(Bucket=bucket)
         if operator:
@@ -157,41 +174,11 @@ def _set_up_cluster(plane: ControlPlane) -> None:
         create(plane, document)
 
 
-_PATHS = {
-    "Namespace": "/api/v1/namespaces",
-    "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
-    "Secret": "/api/v1/namespaces/{namespace}/secrets",
-    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles",
-    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings",
-    "TrainAndServe": "/apis/trainandserve.io/v1alpha1/namespaces/{namespace}/trainandserves",
-}
-
-
-def create(plane: ControlPlane, body: dict[str, Any]) -> None:
-    """Create an object of one of the kinds that the sandbox needs."""
-    path = _PATHS[body["kind"]].format(namespace=body["metadata"].get("namespace", ""))
-    plane.rest.call("POST", path, body)
-
-
-def apply(plane: ControlPlane, body: dict[str, Any], manager: str = "kubectl") -> dict[str, Any]:
-    """Apply an object by server-side apply, as a user would."""
-    path = _PATHS[body["kind"]].format(namespace=body["metadata"]["namespace"])
-    name = body["metadata"]["name"]
-    applied: dict[str, Any] = plane.rest.call(
-        "PATCH",
-        f"{path}/{name}?fieldManager={manager}&force=true&fieldValidation=Strict",
-        body,
-        content_type="application/apply-patch+yaml",
-    )
-    return applied
-
-
 def add_tenant(running: Platform, namespace: str) -> None:
     """A namespace with a Secret for the object store, annotated the way KServe reads it."""
     plane = running.plane
-    create(plane, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    if namespace != KFP_NAMESPACE:
+        create(plane, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     # Kubeflow's profiles give each namespace this service account; runs that name none execute as it.
     account = {"name": "default-editor", "namespace": namespace}
     create(plane, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
@@ -215,7 +202,19 @@ def add_tenant(running: Platform, namespace: str) -> None:
     )
 
 
-def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path) -> str:
+def _write_kubeconfig(running: Platform) -> None:
+    plane = running.plane
+    write_kubeconfig(
+        running.kubeconfig,
+        server=plane.server,
+        ca_file=plane.ca_file,
+        token=plane.token,
+        user=ADMIN,
+        namespace=running.namespace,
+    )
+
+
+def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path, multi_user: bool) -> str:
     command: list[str | Path] = [
         sys.executable,
         "-m",
@@ -225,7 +224,7 @@ def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path) -> str:
         "--namespace",
         KFP_NAMESPACE,
     ]
-    command += ["--multi-user", "--workdir", folder / "kfp"]
+    command += [*(["--multi-user"] if multi_user else []), "--workdir", folder / "kfp"]
     child = stack.start("kfp", command, folder / "logs" / "kfp.log", cwd=ROOT)
     return child.wait_for_line(r"KFP stand-in: (http://[^,\s]+).*", START_SECONDS)[1]
 

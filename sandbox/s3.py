@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,11 @@ class S3Server:
     """
 
     url: str
+    _stack: ProcessStack = field(repr=False)
+
+    def check(self) -> None:
+        """Raise ProcessError if it has ended."""
+        self._stack.check()
 
     @classmethod
     @contextlib.contextmanager
@@ -65,7 +70,7 @@ class S3Server:
         root = Path(__file__).parents[1]
         with tempfile.TemporaryDirectory(prefix="trainandserve-s3-") as scratch, ProcessStack() as stack:
             child = stack.start("s3", command, log or Path(scratch, "s3.log"), env=environment, cwd=root)
-            yield cls(child.wait_for_line(r"S3 (http://\S+)", START_SECONDS)[1])
+            yield cls(child.wait_for_line(r"S3 (http://\S+)", START_SECONDS)[1], stack)
 
 
 def listening(access_key: str, secret_key: str, port: int) -> BaseWSGIServer:

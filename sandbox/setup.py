@@ -116,7 +116,8 @@ def make_environment(beside: Callable[[], None]) -> None:
         ["--require-hashes", "--no-deps", "-r", str(first)], f"the first {len(FIRST)} packages", len(FIRST)
     )
     beside()
-    install(["--require-hashes", "-r", str(REQUIREMENTS)], f"{len(lines)} packages", len(lines))
+    count = len({name for name, pin in lines if "sys_platform == 'win32'" not in pin})
+    install(["--require-hashes", "-r", str(REQUIREMENTS)], f"{count} packages", count)
     install(["--no-deps", "--no-build-isolation", "-e", str(ROOT)], "this project", 1)
     STAMP.write_text(wanted_stamp())
 
@@ -137,7 +138,8 @@ def install(arguments: list[str], what: str, count: int) -> None:
     """
     log = VENV / "pip.log"
     command = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    command += ["--progress-bar", "off", *arguments]
+    # Not compiled: most modules are never imported, and those that are get compiled then.
+    command += ["--progress-bar", "off", "--no-compile", *arguments]
     started = said = time.monotonic()
     with log.open("w") as output:
         pip = subprocess.Popen(

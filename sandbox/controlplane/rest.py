@@ -69,8 +69,20 @@ class Rest:
             cluster["server"], user["token"], base64.b64decode(cluster["certificate-authority-data"]).decode()
         )
 
-    def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Any:
         """Call `path` and return the answer, read as JSON.
+
+        Parameters
+        ----------
+        accept
+            The form of the answer; the API server knows JSON's as=Table.
 
         Raises
         ------
@@ -90,7 +102,7 @@ class Rest:
                 method,
                 path,
                 body=None if body is None else json.dumps(body),
-                headers=identity | {"Content-Type": content_type},
+                headers=identity | {"Content-Type": content_type, "Accept": accept},
             )
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")

@@ -1,0 +1,55 @@
+"""Play the demo: `python -m sandbox.demo`, or `make demo`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+
+from sandbox.client import PredictionError
+from sandbox.controlplane.golang import GoError
+from sandbox.controlplane.rest import RestError
+from sandbox.demo.screen import Screen
+from sandbox.demo.story import Story
+from sandbox.demo.waiting import DemoError
+from sandbox.platform import platform
+from sandbox.processes import ProcessError
+from sandbox.session import ended_once, working_folder
+
+# A demo lasts minutes: steps are looked at more often than an ordinary installation would.
+_SETTINGS = {"TAS_RUN_READ_INTERVAL": "1s"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play it; 0 if everything went as it must, 1 if not, 130 if interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
+    parser.add_argument("--rate", type=float, default=25.0, help="prediction requests a second (25)")
+    options = parser.parse_args(arguments)
+    screen = Screen()
+    try:
+        with ended_once():
+            _play(screen, options.rate)
+    except KeyboardInterrupt:
+        return 130
+    except (DemoError, GoError, PredictionError, ProcessError, RestError, OSError) as error:
+        print(f"\nThe demo failed after {screen.seconds:.0f} s: {error}", file=sys.stderr)
+        return 1
+    screen.say(f"\nEverything is stopped. The demo took {screen.seconds:.0f} s.")
+    return 0
+
+
+def _play(screen: Screen, rate: float) -> None:
+    screen.say(
+        "A model's way from data to traffic: a real Kubernetes API server, stand-ins for Kubeflow Pipelines"
+    )
+    screen.say("and KServe, an S3 server and the operator, each a process on this machine.")
+    with working_folder("demo") as folder, contextlib.ExitStack() as parts:
+        with screen.act("The platform"):
+            since = screen.seconds
+            starting = platform(folder, say=lambda part: screen.progress(part, since), settings=_SETTINGS)
+            running = parts.enter_context(starting)
+        Story(running, screen, rate).play()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
