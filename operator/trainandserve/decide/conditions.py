@@ -31,7 +31,12 @@ def with_condition(
         observed_generation=generation,
     )
     others = [one for one in status.conditions if one.type != kind]
-    return status.changed(conditions=sorted([*others, condition], key=lambda c: _ORDER.index(c.type)))
+    return status.changed(conditions=sorted([*others, condition], key=_place))
+
+
+def _place(condition: Condition) -> int:
+    """Its place in the list; one that somebody else wrote comes last."""
+    return _ORDER.index(condition.type) if condition.type in _ORDER else len(_ORDER)
 
 
 def without_condition(status: Status, kind: str) -> Status:
@@ -129,7 +134,8 @@ def _trained_words(seen: Observation, status: Status, found: Findings) -> tuple[
     if active(status) and run is not None:
         words = f"version {run.version}, attempt {run.attempt}: {run.reason}"
         if run.state == "Stopping":
-            return "Unknown", reasons.RUN_STOPPED, f"{words}; being stopped: {run.message}"
+            why = f": {run.message}" if run.message else ""
+            return "Unknown", reasons.RUN_STOPPED, f"{words}; being stopped{why}"
         if run.state == "Submitting":
             reason = reasons.SUBMISSION_UNCERTAIN if run.message else reasons.TRAINING
             return "Unknown", reason, run.message or f"{words}; being submitted"
