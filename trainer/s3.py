@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -21,6 +21,7 @@ from s3transfer.manager import TransferConfig, TransferManager
 
 from trainer.digest import StoredObject
 from trainer.errors import Unavailable, WrongInput, one_sentence
+from trainer.ranged import Ranged
 from trainer.storage import PARALLEL, safe_target
 
 if TYPE_CHECKING:
@@ -190,6 +191,18 @@ class S3Place:
                 waiting.append(transfers.download(self.bucket, self._absolute(stored.key), str(target)))
             for each in waiting:
                 each.result()
+
+    @contextmanager
+    def open(self, stored: StoredObject) -> Iterator[BinaryIO]:
+        key = self._absolute(stored.key)
+
+        def fetch(first: int, last: int) -> bytes:  # asks for the listed ETag, as every GET here
+            with self._told(f"read {self.uri}"):
+                asked = f"bytes={first}-{last}"
+                return self._s3.get_object(Bucket=self.bucket, Key=key, Range=asked)["Body"].read()
+
+        with Ranged(stored.size, fetch) as stream:
+            yield cast(BinaryIO, stream)
 
     def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
         with self._told(f"write below {self.uri}"), self._transfers() as transfers:

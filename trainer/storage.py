@@ -6,10 +6,11 @@ is used.
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from trainer.digest import StoredObject
 from trainer.errors import WrongInput
@@ -27,6 +28,12 @@ class Place(Protocol):
 
     def download(self, objects: Iterable[StoredObject], directory: Path) -> None:
         """Copy `objects` to `directory`; raise `WrongInput` if one has changed since its listing."""
+
+    def open(self, stored: StoredObject) -> AbstractContextManager[BinaryIO]:
+        """Return an object as a seekable stream that is read as it is needed.
+
+        Leaving the context raises `WrongInput` if it has changed since its listing.
+        """
 
     def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
         """Copy local files to the keys given and return what is stored, ETags as the store returned them."""
@@ -117,10 +124,17 @@ class LocalPlace:
             target = safe_target(directory, stored.key)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self._file(stored.key), target)
-            if _md5(target) != stored.etag:
-                raise WrongInput(
-                    f"DataChanged: {self.uri} holds another {stored.key} than when it was listed"
-                )
+            self._check_unchanged(target, stored)
+
+    @contextmanager
+    def open(self, stored: StoredObject) -> Iterator[BinaryIO]:
+        with self._file(stored.key).open("rb") as stream:
+            yield stream
+        self._check_unchanged(self._file(stored.key), stored)
+
+    def _check_unchanged(self, path: Path, stored: StoredObject) -> None:
+        if _md5(path) != stored.etag:
+            raise WrongInput(f"DataChanged: {self.uri} holds another {stored.key} than when it was listed")
 
     def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
         for key, source in files.items():
