@@ -78,3 +78,15 @@ async def shared(sites: Sites) -> AsyncIterator[Site]:
     async with sites() as made:
         yield made
         await made.check()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show the operators' logs of a site whose test failed."""
+    report = yield
+    for name in ("site", "bare", "shared"):
+        made = getattr(item, "funcargs", {}).get(name)
+        if report.failed and made is not None:
+            for number, operator in enumerate(made.operators, 1):
+                report.sections.append((f"log of operator {number}", operator.log[-6000:]))
+    return report

@@ -1,0 +1,78 @@
+"""A status that somebody takes away comes back from what others still know, and nothing is trained for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.api.operator_path.api import MERGE, OURS, until
+from tests.api.operator_path.site import Site, served, told
+from tests.api.operator_path.training import Lesson
+
+
+async def _lose(site: Site, name: str) -> None:
+    path = f"{site.path(OURS, name)}/status"
+    status = {field: None for field in await site.status(name)}
+    await site.api.call("PATCH", path, {"status": status}, MERGE)
+
+
+async def _rebuilt(site: Site, name: str) -> bool:
+    return "StatusRebuilt" in await site.reasons(name)
+
+
+KEPT = ("version", "runId", "uri", "resultDigest", "metrics", "url")
+
+
+def _kept(status: dict[str, Any]) -> dict[str, Any]:
+    return {field: status["served"][field] for field in KEPT}
+
+
+async def test_while_a_version_serves(shared: Site) -> None:
+    await shared.apply("serving")
+    await shared.serves("serving", 1)
+    await shared.retrain("serving", "once")
+    before = await shared.serves("serving", 2)
+    service = await shared.service("serving")
+    await _lose(shared, "serving")
+
+    await until(lambda: _rebuilt(shared, "serving"))
+    after = await shared.serves("serving", 2)
+    assert _kept(after) == _kept(before)
+    assert after["lastVersion"] == 2 and after["lastTrainingHash"] == before["lastTrainingHash"]
+    assert after["lastHandledRetrain"] == "once"
+    assert after["candidate"]["metrics"] == before["candidate"]["metrics"]
+    assert await shared.service("serving") == service
+    assert len(shared.runs("serving")) == 2
+
+
+async def test_while_a_run_is_on(shared: Site) -> None:
+    await shared.apply("training")
+    before = await shared.serves("training", 1)
+    lesson = shared.lesson("training", Lesson(holds="train"))
+    await shared.apply("training", training={"parameters": {"epochs": 2}})
+    await lesson.held.wait()
+    run = (await shared.status("training"))["run"]["id"]
+    await _lose(shared, "training")
+
+    await until(lambda: _rebuilt(shared, "training"))
+    status = await shared.settles("training", Ready="True", ModelTrained="Unknown/Training")
+    assert (status["run"]["id"], status["run"]["version"]) == (run, 2)
+    assert _kept(status) == _kept(before)
+    lesson.go.set()
+    await shared.serves("training", 2)
+    assert len(shared.runs("training")) == 2
+
+
+async def test_after_a_rejected_version(shared: Site) -> None:
+    await shared.apply("rejected")
+    before = await shared.serves("rejected", 1)
+    shared.lesson("rejected", Lesson({"accuracy": 0.1}))
+    await shared.apply("rejected", training={"parameters": {"epochs": 2}})
+    await shared.settles("rejected", ModelAccepted="False/Rejected")
+    await _lose(shared, "rejected")
+
+    await until(lambda: _rebuilt(shared, "rejected"))
+    status = await shared.settles("rejected", ModelAccepted="False/Rejected", Ready="True/Rejected")
+    assert (served(status), status["lastVersion"]) == (1, 2)
+    assert _kept(status) == _kept(before)
+    assert len(shared.runs("rejected")) == 2
+    assert told(status).get("Stalled") is None

@@ -1,0 +1,79 @@
+"""Workflows are seen by their metadata alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.api.operator_path.api import WORKFLOWS, Json, until
+from tests.api.operator_path.site import Site
+from tests.api.operator_path.training import Lesson
+
+COUNT, SIZE = 1_000, 100_000
+
+
+def _workflow(number: int) -> Json:
+    """A Workflow as heavy as that of a run with two tasks."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {
+            "name": f"other-{number}",
+            "labels": {"pipeline/runid": f"run-{number}", "workflows.argoproj.io/phase": "Running"},
+        },
+        "spec": {},
+        "status": {"message": "x" * SIZE},
+    }
+
+
+async def _fill(site: Site) -> None:
+    numbers = iter(range(COUNT))
+
+    async def create() -> None:
+        for number in numbers:
+            await site.api.call("POST", site.path(WORKFLOWS), _workflow(number))
+
+    await asyncio.gather(*(create() for _ in range(8)))
+
+
+async def test_memory_stays_flat_with_a_thousand_heavy_workflows(bare: Site) -> None:
+    site = bare
+    operator = await site.start_operator()
+    await site.apply("digits")
+    await site.serves("digits", 1)
+    before, passes = operator.memory(), await operator.metric("passes_total{done}")
+    await _fill(site)
+    lesson = site.lesson("digits", Lesson(holds="train"))
+    await site.apply("digits", training={"parameters": {"epochs": 2}})
+    await lesson.held.wait()
+    lesson.go.set()
+    await site.serves("digits", 2)
+
+    assert operator.memory() - before < 30, (before, operator.memory())
+    asked = [one for one in operator.proxy.requests if one.path == site.path(WORKFLOWS)]
+    assert asked and all("as=PartialObjectMetadata" in one.accept for one in asked if "watch" in one.query)
+    assert all(one.query.get("labelSelector", "").startswith("pipeline/runid") for one in asked)
+    assert sum(one.size for one in asked if "watch" in one.query) < COUNT * 3_000
+    assert await operator.metric("passes_total{done}") - passes < 40  # none for another's Workflow
+
+    started = await site.start_operator(TAS_LEASE_NAME=f"{site.namespace}-2")
+    await until(lambda: _listed(site), 20)
+    assert started.memory() < before + 30
+
+
+async def _listed(site: Site) -> bool:
+    asked = [one for one in site.operator.proxy.requests if one.path == site.path(WORKFLOWS)]
+    return any("watch" in one.query for one in asked)
+
+
+async def test_a_workflow_wakes_only_its_owner(shared: Site) -> None:
+    for name in ("owner", "bystander"):
+        await shared.apply(name)
+        await shared.serves(name, 1)
+    lesson = shared.lesson("owner", Lesson(holds="train"))
+    seen = len(shared.operator.log)
+    await shared.apply("owner", training={"parameters": {"epochs": 2}})
+    await lesson.held.wait()
+    lesson.go.set()
+    await shared.serves("owner", 2)
+    assert "name=bystander" not in shared.operator.log[seen:]
+    assert [one for one in shared.operator.proxy.writes("bystander") if False] == []
