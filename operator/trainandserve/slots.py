@@ -18,12 +18,7 @@ class Slots:
 
     def take(self, key: Key) -> bool:
         """Take a place for this pass; whether there was one. Who got none is remembered, in order."""
-        busy = {
-            resource.key for resource in self._cache.all_resources() if active(resource.status)
-        } | self._taken
-        busy.discard(key)
-        namespace = sum(1 for other in busy if other[0] == key[0])
-        if len(busy) >= self._in_all or namespace >= self._per_namespace:
+        if not self._room(self._busy() - {key}, key):
             self._refused[key] = None
             return False
         self._refused.pop(key, None)
@@ -35,8 +30,29 @@ class Slots:
         self._taken.discard(key)
 
     def waiting(self, but: Key) -> list[Key]:
-        """Who waits for a place, first come first; each is told once."""
-        found = [key for key in self._refused if key != but]
-        for key in found:
-            del self._refused[key]
-        return found
+        """Who waits for a place that is free now, first come first; each is told once.
+
+        Nobody is told without a place: two that wait would wake each other for ever.
+        """
+        if not self._refused:
+            return []
+        busy, told = self._busy(), []
+        for key in [key for key in self._refused if key != but]:
+            if self._cache.resources.get(key) is None:
+                del self._refused[key]
+            elif self._room(busy, key):
+                del self._refused[key]
+                busy.add(key)
+                told.append(key)
+        return told
+
+    def _busy(self) -> set[Key]:
+        """Who has a place."""
+        return {
+            resource.key for resource in self._cache.all_resources() if active(resource.status)
+        } | self._taken
+
+    def _room(self, busy: set[Key], key: Key) -> bool:
+        """Whether there is a place for one more, beside those."""
+        namespace = sum(1 for other in busy if other[0] == key[0])
+        return len(busy) < self._in_all and namespace < self._per_namespace
