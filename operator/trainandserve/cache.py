@@ -1,7 +1,7 @@
 """What the watches brought: the newest known state of every object, by key.
 
 An object never goes back: an event that was overtaken by the answer to one of our own writes is dropped. resourceVersions
-of one object are compared as numbers, as the API server's own storage orders them.
+of one kind are compared as numbers, as the API server's own storage orders them.
 """
 
 from __future__ import annotations
@@ -45,10 +45,9 @@ class Store:
         self._bodies: dict[Key, Body] = {}
 
     def put(self, key: Key, body: Body) -> bool:
-        """Take a body unless a newer one of the same object is known; whether it was taken."""
+        """Take a body unless a newer one is known, of the same object or of its successor; whether it was taken."""
         known = self._bodies.get(key)
-        same = known is not None and known["metadata"].get("uid") == body["metadata"].get("uid")
-        if known is not None and same and _version(known) > _version(body):
+        if known is not None and _version(known) > _version(body):
             return False
         self._bodies[key] = _without_foreign_fields(body)
         return True
