@@ -6,13 +6,15 @@ A result counts only if it names this resource, version and run, and its manifes
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
 
 from . import reasons
-from .gateways.errors import Refused
+from .gateways.errors import Refused, brief
 from .gateways.s3 import S3Object
 from .observation import Result
 
@@ -21,6 +23,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", allow_inf_nan=False
     )
+
+
+Short = Annotated[str, StringConstraints(max_length=253)]
+Metrics = Annotated[dict[str, float | None], Field(max_length=64)]
+"""As many as the status holds."""
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class File(_Part):
@@ -36,21 +45,21 @@ class IncumbentResult(_Part):
     """The version that served, evaluated on the same data."""
 
     version: int
-    metrics: dict[str, float | None] | None = None
+    metrics: Metrics | None = None
     error: str | None = None
 
 
 class DataRecord(_Part):
     """A data set as it was read."""
 
-    digest: str | None = None
+    digest: Short | None = None
 
 
 class Lineage(_Part):
     """What made the model, as far as the operator needs it again."""
 
-    training_hash: str = ""
-    retrain_token: str = ""
+    training_hash: Short = ""
+    retrain_token: Short = ""
 
 
 class ResultFile(_Part):
@@ -60,8 +69,8 @@ class ResultFile(_Part):
     uid: str
     version: int
     run_id: str
-    metrics: dict[str, float | None]
-    samples: int | None = None
+    metrics: Metrics
+    samples: Count | None = None
     incumbent: IncumbentResult | None = None
     sample: dict[str, Any] | None = None
     manifest: Annotated[list[File], Field(min_length=1, max_length=10_000)]
@@ -78,11 +87,13 @@ def read_result(data: bytes, uri: str) -> ResultFile:
         It is not what a trainer of this version writes.
     """
     try:
-        return ResultFile.model_validate_json(data)
+        return ResultFile.model_validate(from_json(data, allow_inf_nan=False))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise Refused(reasons.NO_RESULT, f"{uri} is no result file: {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise Refused(reasons.NO_RESULT, f"{uri} is no result file: {brief(error)}") from error
 
 
 def checked(
@@ -114,6 +125,8 @@ def checked(
 def _difference(file: ResultFile, listing: list[S3Object], folder: str) -> str | None:
     there = {one.key: one for one in listing if one.key.startswith("model/")}
     listed = {one.key: one for one in file.manifest}
+    if len(listed) < len(file.manifest):
+        return f"{_twice(file)} is listed twice"
     for key, entry in listed.items():
         found = there.get(key)
         if not key.startswith(folder):
@@ -126,6 +139,11 @@ def _difference(file: ResultFile, listing: list[S3Object], folder: str) -> str |
     return f"{extra[0]} is not in the manifest" if extra else None
 
 
+def _twice(file: ResultFile) -> str:
+    counts = Counter(one.key for one in file.manifest)
+    return counts.most_common(1)[0][0]
+
+
 def _result(file: ResultFile, data: bytes) -> Result:
     before = file.incumbent
     return Result(
@@ -136,7 +154,7 @@ def _result(file: ResultFile, data: bytes) -> Result:
         samples=file.samples,
         incumbent_version=before.version if before else None,
         incumbent_metrics=_numbers(before.metrics) if before and before.metrics is not None else None,
-        incumbent_error=before.error if before else None,
+        incumbent_error=brief(before.error) if before and before.error is not None else None,
         training_hash=file.lineage.training_hash,
         retrain_token=file.lineage.retrain_token,
         data_digest=file.data.digest,
