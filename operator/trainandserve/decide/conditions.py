@@ -85,7 +85,10 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
         answers=served.version is not None and _has_ready_pods(seen),
         rolling=rolling,
         training=active(status) or (due is not None and due.attempt > 1),
-        queued=seen.preflight is not None and not seen.preflight.slot and not seen.preflight.problems,
+        queued=due is not None
+        and seen.preflight is not None
+        and not seen.preflight.slot
+        and not seen.preflight.problems,
         ended=due is None and not active(status) and _ended(seen, status, seen.policy),
         problem=problem,
     )

@@ -37,11 +37,20 @@ def intent(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | 
         return None
     if active(status) or unjudged(status):
         return None
-    # A run that was stopped has left nothing, also where the edit that stopped it was taken back since.
-    stopped = status.run is not None and status.run.state == "Stopped"
-    if stopped or status.last_training_hash != training_hash(resource.changed(status=status)):
+    if _left_nothing(status) or status.last_training_hash != training_hash(resource.changed(status=status)):
         return Intent(status.last_version + 1, 1, 0, None, _reason(resource, status))
     return _retry(resource, status, policy)
+
+
+def _left_nothing(status: Status) -> bool:
+    """Whether all that was tried has left nothing, although the inputs are those of the last try.
+
+    So it is with a run that was stopped, also where the edit that stopped it was taken back since; and with a status
+    of which a part was lost.
+    """
+    if status.run is not None:
+        return status.run.state == "Stopped"
+    return status.candidate is None and (status.served is None or status.served.target is None)
 
 
 def unjudged(status: Status) -> bool:

@@ -85,6 +85,8 @@ LAUNCH = [
         a_situation().with_run("Stopped", superseded=True).spec(training={"image": "b"}), "SubmitRun 2/1"),
     row("a stopped run whose edit was taken back gives way to the next version as well",
         a_situation().with_run("Stopped", superseded=True), "SubmitRun 2/1"),
+    row("a status that lost its run and all that came of it launches again",
+        a_situation().with_run("Failed", attempt=3, failures=3).status(run=None), "SubmitRun 2/1"),
     row("a result that was not read yet comes before anything new",
         a_situation().with_run("Succeeded").spec(training={"image": "b"}), then={"run.state": "Succeeded"}, wake=0),
 ]  # fmt: skip
