@@ -26,7 +26,9 @@ def strict(value: Any) -> Any:
 
 def encoded(value: Any) -> bytes:
     """Return `value` as strict JSON in UTF-8."""
-    return json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+    text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=1)
+    # Half a surrogate pair, as file names may hold, becomes its escape, which JSON reads back.
+    return text.encode(errors="backslashreplace") + b"\n"
 
 
 def fitting(result: Mapping[str, Any]) -> bytes:

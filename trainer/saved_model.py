@@ -173,7 +173,8 @@ def write_classifier(network: Any, shape: Sequence[int], model_dir: Path) -> Non
 
 def _signature(function: Any, shape: Sequence[int | None], kind: str, name: str) -> Any:
     tf = tensorflow()
-    return tf.function(function, input_signature=[tf.TensorSpec(shape, tf.as_dtype(kind), name=name)])
+    spec = tf.TensorSpec(shape, tf.as_dtype(kind), name=name)
+    return tf.function(function, input_signature=[spec], autograph=False)
 
 
 def write_labels(model_dir: Path, class_names: Sequence[str]) -> None:

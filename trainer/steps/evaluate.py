@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import data, recipe, result, saved_model
+from trainer import data, output, recipe, result, saved_model
 from trainer.dataset import DataSet
 from trainer.errors import Unavailable, WrongInput, one_sentence
+from trainer.judgement import Judgement, comparison, judge
 from trainer.progress import say
+from trainer.report import page
+from trainer.steps import download, train
 from trainer.storage import place
 
 _SAMPLE = 5
@@ -31,8 +34,12 @@ def run(
     evaluation_data: Path | None = None,
     parameters: Mapping[str, Any] | None = None,
     incumbent: Incumbent | None = None,
+    report_file: Path | None = None,
 ) -> None:
     """Write metrics, number of samples, the incumbent's metrics and a sample prediction to `output_file`.
+
+    What else there is to show stands under "report" there (tables, curves, mistakes; at most about 2 MiB), drawn as
+    a page in `report_file`.
 
     Raises
     ------
@@ -44,15 +51,39 @@ def run(
     loaded.complete(parameters or {})
     found = _judged_by(data_dir, evaluation_data)
     say(f"evaluating on {len(found.test)} examples")
-    metrics = loaded.evaluate(model_dir, found)
-    say("  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
-    evaluation: dict[str, Any] = {"metrics": metrics, "samples": len(found.test)}
+    mine = judge(loaded, model_dir, found)
+    say(_told(mine))
+    evaluation: dict[str, Any] = {
+        "metrics": mine.metrics,
+        "intervals": mine.intervals,
+        "samples": len(found.test),
+    }
+    other = None
     if incumbent:
-        evaluation["incumbent"] = _incumbent(loaded, incumbent, found)
+        evaluation["incumbent"], other = _incumbent(loaded, incumbent, found)
+    if other:
+        evaluation["comparison"] = comparison(mine, other)
     if sample := _sample(model_dir, found):
         evaluation["sample"] = sample
-    output_file.parent.mkdir(parents=True, exist_ok=True)
-    output_file.write_bytes(result.encoded(evaluation))
+    evaluation["report"] = {
+        "candidate": mine.findings,
+        "incumbent": other.findings if other else None,
+        "training": output.record(model_dir, train.RECORD),
+        "data": output.record(data_dir, download.RECORD),
+        "evaluationData": output.record(evaluation_data, download.RECORD) if evaluation_data else None,
+    }
+    _write(output_file, result.encoded(evaluation))
+    if report_file:
+        _write(report_file, page.drawn(evaluation).encode())
+
+
+def _told(found: Judgement) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in found.metrics.items())
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
 
 
 def _judged_by(data_dir: Path, evaluation_data: Path | None) -> DataSet:
@@ -63,18 +94,22 @@ def _judged_by(data_dir: Path, evaluation_data: Path | None) -> DataSet:
     return found
 
 
-def _incumbent(loaded: recipe.Recipe, incumbent: Incumbent, found: DataSet) -> dict[str, Any]:
+def _incumbent(
+    loaded: recipe.Recipe, incumbent: Incumbent, found: DataSet
+) -> tuple[dict[str, Any], Judgement | None]:
     told: dict[str, Any] = {"version": incumbent.version, "uri": incumbent.uri}
+    judged = None
     with tempfile.TemporaryDirectory(prefix="trainer-incumbent-") as folder:
         try:
-            told["metrics"] = loaded.evaluate(_fetched(incumbent.uri, Path(folder)), found)
-            say("serving now: " + "  ".join(f"{name} {value:.4f}" for name, value in told["metrics"].items()))
+            judged = judge(loaded, _fetched(incumbent.uri, Path(folder)), found)
+            told.update(metrics=judged.metrics, intervals=judged.intervals)
+            say(f"serving now: {_told(judged)}")
         except Unavailable:
             raise  # a store that does not answer says nothing about the model: the step is tried again
         except Exception as error:
             told["error"] = one_sentence(error)
             say(f"serving now: version {incumbent.version} cannot be evaluated: {told['error']}")
-    return told
+    return told, judged
 
 
 def _fetched(uri: str, folder: Path) -> Path:

@@ -9,10 +9,13 @@ from typing import Any
 
 from trainer import output, result
 from trainer.digest import StoredObject
-from trainer.errors import WrongInput, redacted
+from trainer.errors import WrongInput, one_sentence, redacted
 from trainer.progress import say
+from trainer.report import page
 from trainer.steps import download, train
 from trainer.storage import PARALLEL, Place, place, sha256
+
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def run(
     version: Version,
     evaluation_data: Path | None = None,
 ) -> None:
-    """Upload the model to `destination`model/<version>/ and then write `destination`result.json.
+    """Upload the model to `destination`model/<version>/, draw report.html beside it, and then write result.json.
 
     A prefix is written once: the same again is fine, another result there is not. What an export that stopped half
     way left there is overwritten, and removed where this model has no such file.
@@ -54,7 +57,10 @@ def run(
     say(f"uploading {len(files)} files to {target.uri}model/{version.number}/")
     stored = target.upload(files)
     _remove_leftovers(target, files)
-    target.write(result.NAME, result.fitting({**told, "manifest": _manifest(files, stored)}))
+    whole = {**told, "manifest": _manifest(files, stored)}
+    if drawn := _report(evaluation_file, whole):
+        target.write(REPORT, drawn)
+    target.write(result.NAME, result.fitting(whole))
     say(f"exported version {version.number}")
 
 
@@ -91,7 +97,7 @@ def _told(
         "runId": version.run_id,
         **{
             name: evaluation[name]
-            for name in ("metrics", "samples", "incumbent", "sample")
+            for name in ("metrics", "intervals", "samples", "incumbent", "comparison", "sample")
             if name in evaluation
         },
         "data": output.record(data_dir, download.RECORD),
@@ -100,6 +106,15 @@ def _told(
     if evaluation_data:
         told["evaluationData"] = output.record(evaluation_data, download.RECORD)
     return told
+
+
+def _report(evaluation_file: Path, told: Mapping[str, Any]) -> bytes | None:
+    evaluation = output.record(evaluation_file.parent, evaluation_file.name)
+    try:
+        return page.drawn(evaluation, told).encode()
+    except Exception as error:  # a picture of the model must not keep the model away
+        say(f"no {REPORT}: {one_sentence(error)}")
+        return None
 
 
 def _lineage(version: Version, training: Mapping[str, Any]) -> dict[str, Any]:
