@@ -126,6 +126,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="what the train step wrote")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the metrics, as JSON")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="a page about it, as HTML")
     _add_recipe(parser)
     parser.add_argument("--incumbent-version", type=int, metavar="N", help="the version serving now")
     parser.add_argument("--incumbent-uri", metavar="URI", help="where its …/model/ lies")
@@ -194,6 +195,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         given.evaluation_data,
         given.parameters,
         incumbent,
+        given.report,
     )
 
 

@@ -7,7 +7,7 @@ it uses is imported inside it, `run_step` is copied along, and annotations are r
 
 from typing import List, Optional  # noqa: UP035 - names that exist in the copied source too
 
-from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
 
 
 def run_step(step: str, options: List[str]) -> None:  # noqa: UP006
@@ -70,9 +70,11 @@ def evaluate(
     incumbent_uri: str,
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
+    curves: Output[ClassificationMetrics],
+    report: Output[HTML],
     evaluation_data: Optional[Input[Dataset]] = None,  # noqa: UP045
 ) -> None:
-    """Evaluate the new model and the one that serves on the same data, and show the numbers in KFP's pages."""
+    """Evaluate the new model and the one that serves on the same data, and show what was found in KFP's pages."""
     import json
     from pathlib import Path
 
@@ -81,6 +83,7 @@ def evaluate(
         f"--model={model.path}",
         f"--entrypoint={entrypoint}",
         f"--output={evaluation.path}",
+        f"--report={report.path}",
     ]
     options += [f"--parameters={parameters}", f"--packages={packages}"]
     if evaluation_data:
@@ -95,6 +98,13 @@ def evaluate(
     for name, value in rows:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             metrics.log_metric(name, value)
+    shown = (found.get("report") or {}).get("candidate") or {}
+    confusion, roc = shown.get("confusion"), shown.get("roc")
+    # What is logged becomes a row of KFP's database, so a large matrix is left to the report.
+    if confusion and 0 < len(confusion["names"]) <= 30:
+        curves.log_confusion_matrix(confusion["names"], confusion["matrix"])
+    if roc:
+        curves.log_roc_curve(roc[0]["fpr"], roc[0]["tpr"], roc[0]["thresholds"])
 
 
 def export(

@@ -46,7 +46,11 @@ if step == "evaluate":
     found = {"metrics": {"accuracy": 0.98, "loss": None}, "samples": 360}
     if "--incumbent-version" in options:
         found["incumbent"] = {"version": 2, "uri": options["--incumbent-uri"], "metrics": {"accuracy": 0.97}}
+    roc = {"fpr": [0, 0.1, 1], "tpr": [0, 0.9, 1], "thresholds": [1.0, 0.5, 0.0]}
+    confusion = {"names": ["cat", "dog"], "matrix": [[170, 4], [3, 183]]}
+    found["report"] = {"candidate": {"roc": [roc], "confusion": confusion}}
     Path(options["--output"]).write_text(json.dumps(found))
+    Path(options["--report"]).write_text("<!doctype html>")
 if step == "export":
     listings = [options[name] for name in ("--data", "--evaluation-data") if name in options]
     assert [os.listdir(folder) for folder in listings] == [[".data.json"]] * len(listings)

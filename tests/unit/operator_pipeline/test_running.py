@@ -94,13 +94,31 @@ def test_the_file_loads_and_every_step_gets_its_arguments(shell):
     assert calls["train"]["env"]["HOME"] == "/tmp"
     assert "AWS_ENDPOINT_URL" not in calls["train"]["env"]
     assert calls["export"]["env"]["AWS_ENDPOINT_URL"] == "https://storage.example"
-    metrics = [
-        json.loads(path.read_text())["artifacts"]["metrics"]
-        for path in shell.folder.glob("artifacts/*/evaluate/executor_output.json")
-    ]
-    assert [m["artifacts"][0]["metadata"] for m in metrics] == [
-        {"accuracy": 0.98, "samples": 360, "incumbent_accuracy": 0.97}
-    ]
+    shown = evaluation_artifacts(shell)
+    assert shown["metrics"]["metadata"] == {"accuracy": 0.98, "samples": 360, "incumbent_accuracy": 0.97}
+
+
+def evaluation_artifacts(shell):
+    (output,) = shell.folder.glob("artifacts/*/evaluate/executor_output.json")
+    found = json.loads(output.read_text())["artifacts"]
+    return {name: entry["artifacts"][0] for name, entry in found.items()}
+
+
+def test_confusion_matrix_roc_and_report_are_artifacts_of_the_evaluation(shell):
+    needed = {name: PARAMETERS[name] for name in ("uid", "version", "run_id", "destination")}
+    done = run(shell, needed, fields={"caching": False})
+    assert done.returncode == 0, done.stdout
+    shown = evaluation_artifacts(shell)
+    curves = shown["curves"]["metadata"]
+    assert curves["confusionMatrix"]["rows"] == [{"row": [170, 4]}, {"row": [3, 183]}]
+    assert [each["displayName"] for each in curves["confusionMatrix"]["annotationSpecs"]] == ["cat", "dog"]
+    assert curves["confidenceMetrics"][1] == {
+        "confidenceThreshold": 0.5,
+        "falsePositiveRate": 0.1,
+        "recall": 0.9,
+    }
+    (page,) = shell.folder.glob("artifacts/*/evaluate/report")
+    assert page.read_text() == "<!doctype html>"
 
 
 def test_without_held_out_data_and_incumbent_their_options_are_left_out(shell):
