@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
-from . import names, reasons
+from . import metrics, names, reasons
 from .credentials import data_secret, evaluation_secret
 from .decide.recovery import describe
+from .events import send
 from .gateways.errors import GatewayError, NotFound, Refused
 from .gateways.kfp import Submission
 from .inference_service import API, manifest
@@ -23,12 +25,15 @@ from .plan import (
     DeleteInferenceService,
     DeleteVersions,
     DeleteWorkflow,
+    Note,
     ReleaseInferenceService,
     RemoveFinalizer,
     SubmitRun,
     TerminateRun,
 )
 from .resource import API_VERSION, PLURAL, Run, Target, TrainAndServe
+
+logger = logging.getLogger(__name__)
 
 _DISPLAY_NAME_LIMIT = 128
 """Longest display name: Kubeflow Pipelines stores 255, and leaves a stray Workflow behind one that is longer."""
@@ -61,7 +66,28 @@ async def perform(world: World, resource: TrainAndServe, action: Action) -> None
         case ReleaseInferenceService():
             await _release(world, resource)
         case DeleteVersions():
-            await world.s3.delete(names.resource_prefix(resource), await storage_access(world, resource))
+            await _delete_versions(world, resource)
+
+
+# --- The storage --------------------------------------------------------------------------------------------------
+
+_NOTHING_LEFT = (reasons.SECRET_NOT_FOUND, reasons.BUCKET_NOT_FOUND)
+"""What no patience mends while a resource goes; a namespace that is deleted takes the Secret along first."""
+
+
+async def _delete_versions(world: World, resource: TrainAndServe) -> None:
+    """Delete what the resource wrote; without its Secret or bucket that is skipped with a warning, and holds nothing up."""
+    prefix = names.resource_prefix(resource)
+    try:
+        await world.s3.delete(prefix, await storage_access(world, resource))
+    except Refused as error:
+        if error.reason not in _NOTHING_LEFT:
+            raise
+        words = f"what was written below {prefix} was not deleted: {error.message}"
+        logger.warning("%s: %s", reasons.CLEANUP_SKIPPED, words)
+        note = Note("Warning", reasons.CLEANUP_SKIPPED, words)
+        metrics.noted(resource, note)
+        await send(world.kubernetes, resource, note)
 
 
 # --- The resource itself ------------------------------------------------------------------------------------------

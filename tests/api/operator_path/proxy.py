@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import aiohttp
 from aiohttp import web
@@ -19,6 +19,7 @@ from multidict import CIMultiDict
 from tests.api.operator_path.api import Api
 
 _HOP = {"transfer-encoding", "connection", "content-length", "keep-alive", "host"}
+When = Literal["before", "after"]
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -44,21 +45,24 @@ class Point:
 
     Attributes
     ----------
+    says
+        A regular expression that is searched in the request's body.
     answer
         A status to answer with instead; None lets the request go on when `go` is set.
     """
 
     method: str
     path: str
-    when: Literal["before", "after"] = "before"
+    when: When = "before"
+    says: str = ""
     answer: int | None = None
     times: int = 1
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def hits(self, request: web.Request, when: str) -> bool:
-        same = self.method == request.method and self.when == when
-        return self.times > 0 and same and re.search(self.path, request.path) is not None
+    def hits(self, request: web.Request, body: bytes, when: str) -> bool:
+        same = self.times > 0 and self.method == request.method and self.when == when
+        return bool(same and re.search(self.path, request.path) and re.search(self.says, body.decode()))
 
 
 class ApiProxy:
@@ -97,16 +101,9 @@ class ApiProxy:
             finally:
                 await runner.cleanup()
 
-    def stop_at(
-        self,
-        method: str,
-        path: str,
-        when: Literal["before", "after"] = "before",
-        answer: int | None = None,
-        times: int = 1,
-    ) -> Point:
+    def stop_at(self, method: str, path: str, when: When = "before", **more: Any) -> Point:
         """Order a point; the path is a regular expression."""
-        point = Point(method, path, when, answer, times)
+        point = Point(method, path, when, **more)
         self._points.append(point)
         return point
 
@@ -119,7 +116,7 @@ class ApiProxy:
         seen = Request(request.method, request.path, dict(request.query), request.headers.get("Accept", ""))
         self.requests.append(seen)
         body = await request.read()
-        if answer := await self._stop(request, "before"):
+        if answer := await self._stop(request, body, "before"):
             seen.status = answer.status
             return answer
         headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _HOP)
@@ -133,7 +130,7 @@ class ApiProxy:
             if "watch" not in request.query:
                 data = await answered.read()
                 seen.status, seen.size = answered.status, len(data)
-                if answer := await self._stop(request, "after"):
+                if answer := await self._stop(request, body, "after"):
                     return answer
                 return web.Response(status=answered.status, headers=_kept(answered), body=data)
             return await self._stream(request, answered, seen)
@@ -150,9 +147,9 @@ class ApiProxy:
             await response.write(chunk)
         return response
 
-    async def _stop(self, request: web.Request, when: str) -> web.Response | None:
+    async def _stop(self, request: web.Request, body: bytes, when: When) -> web.Response | None:
         for point in self._points:
-            if point.hits(request, when):
+            if point.hits(request, body, when):
                 point.times -= 1
                 point.reached.set()
                 if point.answer is not None:
@@ -166,7 +163,7 @@ def _kept(answered: aiohttp.ClientResponse) -> CIMultiDict[str]:
 
 
 def _status(code: int) -> web.Response:
-    body = {
+    body: dict[str, Any] = {
         "kind": "Status",
         "apiVersion": "v1",
         "status": "Failure",

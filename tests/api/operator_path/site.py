@@ -166,10 +166,11 @@ class Site:
     async def restart_operator(self, **settings: str) -> OperatorProcess:
         """Kill the operator, and start another at once: its lease is taken over without waiting."""
         await self.operator.kill()
-        await self._drop_lease()
+        await self.drop_lease()
         return await self.start_operator(**settings)
 
-    async def _drop_lease(self) -> None:
+    async def drop_lease(self) -> None:
+        """Let the next operator lead at once."""
         path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{self.namespace}"
         await self.api.call("DELETE", path)
 

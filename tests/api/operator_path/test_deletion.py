@@ -68,6 +68,14 @@ async def test_a_secret_that_is_gone_already_holds_nothing_up(site: Site) -> Non
     await site.check()
 
 
+async def test_a_namespace_can_be_deleted_whole(site: Site) -> None:
+    await site.apply("whole", storage={"deletionPolicy": "Delete"})
+    await site.serves("whole", 1)
+    await site.api.call("DELETE", f"/api/v1/namespaces/{site.namespace}")
+    await site.gone("whole")
+    await site.gone("", f"/api/v1/namespaces/{site.namespace}")
+
+
 async def test_pipelines_that_do_not_answer_are_waited_for_and_then_let_go(site: Site) -> None:
     lesson = site.lesson("silent", Lesson(holds="train"))
     await site.apply("silent")

@@ -11,7 +11,7 @@ from tests.api.operator_path.training import Lesson
 
 async def _lose(site: Site, name: str) -> None:
     path = f"{site.path(OURS, name)}/status"
-    status = {field: None for field in await site.status(name)}
+    status = dict.fromkeys(await site.status(name))
     await site.api.call("PATCH", path, {"status": status}, MERGE)
 
 

@@ -121,6 +121,17 @@ async def test_what_is_missing_does_not_take_a_serving_version_down(shared: Site
     await shared.serves("goes-on", 2)
 
 
+async def test_a_missing_kserve_is_named_and_waited_for(bare: Site) -> None:
+    operator = await bare.start_operator()
+    await until(lambda: any("inferenceservices" in one.path for one in operator.proxy.requests))
+    missing = operator.proxy.stop_at("GET", "^/apis/serving.kserve.io/v1beta1$", answer=404, times=1_000)
+    await bare.apply("no-kserve")
+    status = await bare.settles("no-kserve", Ready="False/KServeNotInstalled")
+    assert "install KServe" in message(status, "Ready") and bare.posts() == 0
+    missing.times = 0
+    await bare.serves("no-kserve", 1)
+
+
 @pytest.fixture
 async def elsewhere(sites: Sites) -> AsyncIterator[Site]:
     """A single-user installation whose own namespace is not this one."""
