@@ -239,6 +239,15 @@ class Situation:
         last = max(version, target or 0, self.resource.status.last_version or 0)
         return self.status(served=served, last_version=last)._deployed(wanted, version)
 
+    def made_from_its_inputs(self) -> Situation:
+        """What serves was trained from what the specification says."""
+        served = self.resource.status.served
+        assert served is not None and served.target is not None
+        made = training_hash(self.resource)
+        return self.status(
+            served=served.changed(training_hash=made, target=served.target.changed(training_hash=made))
+        ).sees(inference_service=self.service(served.target.changed(training_hash=made)))
+
     def rolling_to(self, version: int, since: float = 30) -> Situation:
         """The first version ever is the target for so many seconds."""
         target = a_target(version, since=self.now - seconds(since))

@@ -11,7 +11,7 @@ from ..plan import Plan
 from ..resource import Condition, Phase, Served, Status
 from . import rollout
 from .run import active
-from .training import intent, retries_exhausted
+from .training import intent, made_already, retries_exhausted
 
 _ORDER = ("Ready", "Reconciling", "Stalled", "ModelTrained", "ModelAccepted", "ModelServed")
 
@@ -152,6 +152,8 @@ def _trained_words(seen: Observation, status: Status, found: Findings) -> tuple[
             reasons.QUEUED,
             "as many runs as the operator's settings allow are under way; this one waits",
         )
+    if (made := made_already(seen.resource, status)) and (run is None or run.version != made.version):
+        return "True", reasons.TRAINED, f"version {made.version} was trained from these inputs"
     if run is None or run.state == "Stopped":
         return (
             "Unknown",

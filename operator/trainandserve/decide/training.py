@@ -9,7 +9,7 @@ from ..hashes import retrain_token, training_hash
 from ..names import RETRAIN, attempt_prefix, run_id
 from ..observation import Observation, Policy
 from ..plan import Plan, SubmitRun
-from ..resource import Run, Status, TrainAndServe
+from ..resource import Run, Status, Target, TrainAndServe
 from .run import active
 
 DEFAULT_RUN_RETRIES = 2
@@ -35,11 +35,22 @@ def intent(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | 
     """
     if resource.spec.suspend or resource.metadata.deletion_timestamp or status.last_version is None:
         return None
-    if active(status) or unjudged(status):
+    if active(status) or unjudged(status) or made_already(resource, status):
         return None
     if _left_nothing(status) or status.last_training_hash != training_hash(resource.changed(status=status)):
         return Intent(status.last_version + 1, 1, 0, None, _reason(resource, status))
     return _retry(resource, status, policy)
+
+
+def made_already(resource: TrainAndServe, status: Status) -> Target | None:
+    """The version that is to be served, where it was made from just these inputs: an edit was taken back.
+
+    An empty hash of the last try asks for another run all the same: its verdict needs another comparison.
+    """
+    target = status.served.target if status.served else None
+    if target is None or status.last_training_hash == "":
+        return None
+    return target if target.training_hash == training_hash(resource.changed(status=status)) else None
 
 
 def _left_nothing(status: Status) -> bool:

@@ -25,6 +25,7 @@ from trainandserve.resource import Status
 fresh = Situation(a_resource())
 new = a_situation()
 served = a_situation().judged(1).serving(1).sees(preflight=READY_TO_RUN)
+made_from_these = served.made_from_its_inputs()
 failed_once = a_situation().with_run("Failed", failures=1)
 
 LAUNCH = [
@@ -87,6 +88,17 @@ LAUNCH = [
         a_situation().with_run("Stopped", superseded=True), "SubmitRun 2/1"),
     row("a status that lost its run and all that came of it launches again",
         a_situation().with_run("Failed", attempt=3, failures=3).status(run=None), "SubmitRun 2/1"),
+    row("an edit that was taken back trains nothing: what serves was made from these inputs",
+        made_from_these.with_run("Stopped", 2, superseded=True, training_hash="other"),
+        then={"run.version": 2, "phase": "Serving", "ModelTrained.status": "True",
+              "ModelTrained.message": "version 1 was trained from these inputs"}, wake=None),
+    row("nor where the edit's own runs failed",
+        made_from_these.with_run("Failed", 2, attempt=3, failures=3, training_hash="other"),
+        then={"phase": "Serving", "ModelTrained.status": "True", "Ready.reason": "Serving"}, wake=None),
+    row("the edit made again trains again where its run was stopped",
+        made_from_these.spec(training={"image": "b"}).with_run("Stopped", 2, superseded=True), "SubmitRun 3/1"),
+    row("a comparison that is due trains all the same",
+        made_from_these.status(last_training_hash=""), "SubmitRun 2/1"),
     row("a result that was not read yet comes before anything new",
         a_situation().with_run("Succeeded").spec(training={"image": "b"}), then={"run.state": "Succeeded"}, wake=0),
 ]  # fmt: skip
