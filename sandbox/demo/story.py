@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
 from sandbox.client import RETRAIN, PredictionError, Resources, predict
@@ -21,10 +23,11 @@ from sandbox.platform import ROOT, Platform
 
 EXAMPLE = ROOT / "examples" / "digits.yaml"
 BETTER = {"epochs": 20, "batchSize": 32, "hiddenUnits": 256}
-HOPELESS = {"learningRate": 10}
+HOPELESS = {"learningRate": 10, "epochs": 2}
 FIRST_SECONDS = 300.0
 NEXT_SECONDS = 300.0
 _DRAWN = 4
+_LISTED = 30
 _ASKED = 200
 
 
@@ -149,11 +152,8 @@ class Story:
         self.screen.say(f"  POST {url}/v1/models/{self._name}:predict")
         found = predict(url, self._name, images[:_ASKED, ..., np.newaxis].tolist())
         said = [likeliest(one) for one in found]
-        captions = [
-            f"is {label}, said {guess}" for label, guess in zip(labels[:_DRAWN], said[:_DRAWN], strict=True)
-        ]
-        drawing = side_by_side([draw(image) for image in images[:_DRAWN]], captions)
-        self.screen.say("\n" + "\n".join(f"    {line}" for line in drawing.splitlines()) + "\n")
+        self.screen.say("\n" + _drawn(images, labels.tolist(), said) + "\n")
+        self.screen.say(f"  truth      {_row(labels)}\n  prediction {_row(said)}")
         right = sum(int(label) == guess for label, guess in zip(labels, said, strict=False))
         self.screen.say(
             f"  truth      {' '.join(map(str, labels[:30]))}\n  prediction {' '.join(map(str, said[:30]))}"
@@ -163,6 +163,18 @@ class Story:
             raise DemoError(
                 f"only {right} of {len(said)} predictions are right: the served model is not the one that was evaluated"
             )
+
+
+def _drawn(images: npt.NDArray[np.uint8], labels: list[int], said: list[int]) -> str:
+    """The first images of some different digits, with the truth and the prediction below each."""
+    chosen = [labels.index(digit) for digit in sorted(set(labels[: len(said)]))][:_DRAWN]
+    captions = [f"is {labels[i]}, said {said[i]}" for i in chosen]
+    lines = side_by_side([draw(images[i]) for i in chosen], captions).splitlines()
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _row(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, itertools.islice(numbers, _LISTED)))
 
 
 def _one_prediction(url: str, name: str, instance: Any) -> list[float]:

@@ -92,7 +92,7 @@ def progress(status: Body) -> str:
     run = status.get("run") or {}
     if status.get("phase") in ("Training", "Queued") and run:
         step = f": {run['step']}" if run.get("step") else ""
-        done = f", {run['progress']} steps done" if run.get("progress") else ""
+        done = f", {run['progress']} steps done" if "/" in (run.get("progress") or "") else ""
         trouble = f"; {run['message']}" if run.get("message") else ""
         return f"{status['phase']}  version {run['version']}{step}{done}{trouble}"
     words = condition(status, "Reconciling") or condition(status, "Ready")
