@@ -1,0 +1,113 @@
+"""The trainer against its controls, in one run: the ratios that it promises.
+
+    python -m bench.trainer [--rounds 5] [--only fit,upload] [--folder DIR]
+
+Controls and ours take turns, so that a machine that is slow for a while is slow for both. What is printed are medians,
+with the smallest and the largest; the exit code is 1 where a gate is missed.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import trainer_upload as upload
+from bench.trainer_images import images
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured promise: `values` of as many rounds, and whether their median keeps it."""
+
+    what: str
+    values: Sequence[float]
+    gate: str
+    kept: bool
+    unit: str = ""
+
+    def line(self) -> str:
+        shown = [
+            f"{value:.3f}" for value in (statistics.median(self.values), min(self.values), max(self.values))
+        ]
+        spread = f"{shown[0]}{self.unit}  ({shown[1]} … {shown[2]})"
+        return f"{self.what:<58} {spread:<32} {self.gate:<12} {'met' if self.kept else 'MISSED'}"
+
+
+def _ratio(what: str, ours: Sequence[float], control: Sequence[float], most: float, gate: str) -> Row:
+    ratios = [mine / theirs for mine, theirs in zip(ours, control, strict=True)]
+    return Row(what, ratios, gate, statistics.median(ratios) <= most)
+
+
+def fit(rounds: int, folder: Path) -> list[Row]:
+    """Measure training against the tutorial's way, with another seed each round."""
+    images(folder)
+    found: dict[str, list[dict[str, float]]] = {"tutorial": [], "ours": []}
+    for seed in range(rounds):
+        for way, told in found.items():
+            command = [sys.executable, "-m", "bench.trainer_fit", way, str(seed), str(folder)]
+            quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+            done = subprocess.run(
+                command, env=quiet, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+            )
+            told.append(json.loads(done.stdout))
+            print(f"  {way:<9} {told[-1]['seconds']:.2f} s, accuracy {told[-1]['accuracy']:.4f}", flush=True)
+    seconds = {way: [each["seconds"] for each in told] for way, told in found.items()}
+    points = [
+        100 * (mine["accuracy"] - theirs["accuracy"])
+        for mine, theirs in zip(found["ours"], found["tutorial"], strict=True)
+    ]
+    better = Row(
+        "accuracy, ours less the tutorial's", points, ">= -0.2", statistics.mean(points) >= -0.2, " points"
+    )
+    return [
+        _ratio("fit over the tutorial's way", seconds["ours"], seconds["tutorial"], 0.5, "<= 0.5"),
+        better,
+    ]
+
+
+def uploads(rounds: int, folder: Path) -> list[Row]:
+    """Measure uploads of many files and of one against one by one."""
+    rows = []
+    with upload.store() as address, tempfile.TemporaryDirectory() as there:
+        os.environ.update(upload.CREDENTIALS, AWS_ENDPOINT_URL=address)
+        cases = (
+            (upload.MANY, f"upload of {upload.MANY} files over one by one", 0.2, "<= 1/5", 1),
+            (100, "upload of 100 files over one by one", 0.2, "<= 1/5", 1),
+            (1, "upload of one file over one by one", 1.05, "<= 1 (+5%)", 10),
+        )
+        for count, what, most, gate, times in cases:
+            found = upload.files(Path(there), count)
+            taken: dict[Callable[..., float], list[float]] = {upload.one_by_one: [], upload.ours: []}
+            for _ in range(rounds):
+                for way, told in taken.items():
+                    told.append(statistics.median(way(found) for _ in range(times)))
+            rows.append(_ratio(what, taken[upload.ours], taken[upload.one_by_one], most, gate))
+    return rows
+
+
+_PARTS: dict[str, Callable[[int, Path], list[Row]]] = {"fit": fit, "upload": uploads}
+
+
+def main() -> int:
+    """Measure and print; return 1 where a gate is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.trainer", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="at least five for numbers to quote")
+    parser.add_argument("--only", default=",".join(_PARTS), help="parts, with commas")
+    parser.add_argument("--folder", type=Path, help="where made images are kept between runs")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-trainer-") as temporary:
+        folder = given.folder or Path(temporary)
+        rows = [row for part in given.only.split(",") for row in _PARTS[part](given.rounds, folder)]
+    print(f"\n{'':<58} {'median  (smallest … largest)':<32} gate")
+    print("\n".join(row.line() for row in rows))
+    return 0 if all(row.kept for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
