@@ -4,6 +4,7 @@ AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL an
 boto3's own; S3_VERIFY_SSL, S3_USE_VIRTUAL_BUCKET and awsAnonymousCredential are named as KServe names them.
 """
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _PART_SIZE = 16 * 2**20
+_PARTS_FROM = 2 * _PART_SIZE
 _WRONG_CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
 _DENIED = ("AccessDenied", "403", "Forbidden", "AllAccessDisabled")
 _CHANGED = ("PreconditionFailed", "412")
@@ -53,6 +55,23 @@ def _client() -> "S3Client":
     region = os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     s3: S3Client = boto3.session.Session().client("s3", region_name=region, verify=verify, config=config)
     return s3
+
+
+def _is_stored(path: Path, stored: StoredObject) -> bool:
+    """Tell whether these are the bytes that are stored, from their ETag; an unknown kind of ETag is another's."""
+    size = path.stat().st_size
+    if size != stored.size:
+        return False
+    with path.open("rb") as stream:
+        if size < _PARTS_FROM:
+            return hashlib.file_digest(stream, _md5).hexdigest() == stored.etag
+        # Of an upload in parts it is the md5 of the parts' md5s, and their number (S3's "Checking object integrity").
+        parts = [_md5(some).digest() for some in iter(lambda: stream.read(_PART_SIZE), b"")]
+    return f"{_md5(b''.join(parts)).hexdigest()}-{len(parts)}" == stored.etag
+
+
+def _md5(content: bytes = b"") -> "hashlib._Hash":
+    return hashlib.md5(content, usedforsecurity=False)
 
 
 class S3Place:
@@ -174,7 +193,7 @@ class S3Place:
 
     def _transfers(self) -> TransferManager:
         config = TransferConfig(
-            multipart_threshold=2 * _PART_SIZE,
+            multipart_threshold=_PARTS_FROM,
             multipart_chunksize=_PART_SIZE,
             max_request_concurrency=PARALLEL,
             max_in_memory_upload_chunks=4,
@@ -204,17 +223,37 @@ class S3Place:
         with Ranged(stored.size, fetch) as stream:
             yield cast(BinaryIO, stream)
 
-    def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
-        with self._told(f"write below {self.uri}"), self._transfers() as transfers:
+    def upload(self, files: Mapping[str, Path], present: Iterable[StoredObject] = ()) -> list[StoredObject]:
+        there = {each.key: each for each in present}
+        kept = {
+            key: there[key] for key, path in files.items() if key in there and _is_stored(path, there[key])
+        }
+        missing = {key: path for key, path in files.items() if key not in kept}
+        with self._told(f"write below {self.uri}"):
+            self._put(missing) if len(missing) == 1 else self._send(missing)
+        return [
+            kept.get(key) or StoredObject(key, path.stat().st_size, self._etags[self._prefix + key])
+            for key, path in sorted(files.items())
+        ]
+
+    def _put(self, files: Mapping[str, Path]) -> None:
+        # One file alone needs no threads, unless it is large enough to go up in parts at once.
+        for key, path in files.items():
+            if path.stat().st_size >= _PARTS_FROM:
+                self._send(files)
+            else:
+                with path.open("rb") as stream:
+                    self._s3.put_object(Bucket=self.bucket, Key=self._prefix + key, Body=stream)
+
+    def _send(self, files: Mapping[str, Path]) -> None:
+        if not files:
+            return
+        with self._transfers() as transfers:
             waiting = [
                 transfers.upload(str(path), self.bucket, self._prefix + key) for key, path in files.items()
             ]
             for each in waiting:
                 each.result()
-        return [
-            StoredObject(key, path.stat().st_size, self._etags[self._prefix + key])
-            for key, path in sorted(files.items())
-        ]
 
     def read(self, key: str) -> bytes | None:
         with self._told(f"read {self._prefix}{key}"):

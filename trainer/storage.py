@@ -35,8 +35,12 @@ class Place(Protocol):
         Leaving the context raises `WrongInput` if it has changed since its listing.
         """
 
-    def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
-        """Copy local files to the keys given and return what is stored, ETags as the store returned them."""
+    def upload(self, files: Mapping[str, Path], present: Iterable[StoredObject] = ()) -> list[StoredObject]:
+        """Copy local files to the keys given and return what is stored, ETags as the store returned them.
+
+        What is `present` there already, as its ETag tells, may be left as it is: an upload that was cut short
+        goes on where it ended.
+        """
 
     def read(self, key: str) -> bytes | None:
         """Return an object's bytes, None if there is none."""
@@ -136,7 +140,7 @@ class LocalPlace:
         if _md5(path) != stored.etag:
             raise WrongInput(f"DataChanged: {self.uri} holds another {stored.key} than when it was listed")
 
-    def upload(self, files: Mapping[str, Path]) -> list[StoredObject]:
+    def upload(self, files: Mapping[str, Path], present: Iterable[StoredObject] = ()) -> list[StoredObject]:
         for key, source in files.items():
             target = safe_target(self._path, key)
             self._make_folder(target.parent)

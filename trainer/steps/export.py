@@ -55,8 +55,9 @@ def run(
         say(f"{target.uri}{result.NAME} is there already and says the same")
         return
     say(f"uploading {len(files)} files to {target.uri}model/{version.number}/")
-    stored = target.upload(files)
-    _remove_leftovers(target, files)
+    present = target.objects()
+    stored = target.upload(files, present)
+    target.remove(each.key for each in present if each.key.startswith("model/") and each.key not in files)
     whole = {**told, "manifest": _manifest(files, stored)}
     if drawn := _report(evaluation_file, whole):
         target.write(REPORT, drawn)
@@ -143,10 +144,3 @@ def _already_there(target: Place, told: Mapping[str, Any]) -> bool:
     raise WrongInput(
         f"{target.uri} already holds another {result.NAME}; a version is written once: use a new prefix"
     )
-
-
-def _remove_leftovers(target: Place, files: Mapping[str, Path]) -> None:
-    leftovers = [
-        each.key for each in target.objects() if each.key.startswith("model/") and each.key not in files
-    ]
-    target.remove(leftovers)
