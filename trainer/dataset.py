@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainer import rows
 from trainer.errors import WrongInput
 
 MAX_CLASSES = 65_536
@@ -20,21 +21,26 @@ class Examples:
     Attributes
     ----------
     inputs
-        Images: uint8 [n, height, width, channels], pixel values 0-255. May be a memory-mapped file: index it
-        in pieces rather than converting the whole.
+        Images: uint8 [n, height, width, channels], pixel values 0-255. May be a memory-mapped file, or a
+        `trainer.rows.Rows`, which reads files as it is indexed: index it in pieces, by a slice or by numbers,
+        rather than converting the whole. Tables: a `trainer.table.Table`.
     labels
         int64 [n], each an index into the data set's class names.
     """
 
-    inputs: npt.NDArray[Any]
+    inputs: Any
     labels: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def at(self, indices: npt.NDArray[Any] | slice) -> "Examples":
-        """Return the examples at `indices`."""
-        return Examples(self.inputs[indices], self.labels[indices])
+        """Return the examples at `indices`; what may be larger than memory is not read for it."""
+        return Examples(rows.selected(self.inputs, indices), self.labels[indices])
+
+    def in_memory(self) -> "Examples":
+        """Return the same, read into memory where it takes little."""
+        return Examples(rows.in_memory(self.inputs), self.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +104,19 @@ class Parts:
                 f"{self.source} holds training examples of one class only ({self.class_names[classes[0]]});"
                 " at least two are needed"
             )
-        return data, said
+        return replace(data, train=data.train.in_memory(), test=data.test.in_memory()), said
 
     def held_out(self) -> DataSet:
         """Return a data set to evaluate with: its test part, or all of it where it has only a train part."""
         test = self.test if self.test is not None else self.train
         assert test is not None
-        return DataSet(test.at(slice(0, 0)), test, self.class_names)
+        return DataSet(test.at(slice(0, 0)), test.in_memory(), self.class_names)
 
 
-def _hashes(inputs: npt.NDArray[Any], seed: int) -> npt.NDArray[np.uint8]:
+def _hashes(inputs: Any, seed: int) -> npt.NDArray[np.uint8]:
     salt = str(seed).encode()
-    digests = (hashlib.blake2b(row.tobytes(), digest_size=1, salt=salt).digest() for row in inputs)
+    stored = rows.contents(inputs)
+    digests = (hashlib.blake2b(content, digest_size=1, salt=salt).digest() for content in stored)
     return np.frombuffer(b"".join(digests), dtype=np.uint8)
 
 
@@ -179,7 +186,7 @@ def labels(found: npt.NDArray[Any], where: str) -> npt.NDArray[np.int64]:
     return found.astype(np.int64)
 
 
-def examples(inputs: npt.NDArray[Any], found: npt.NDArray[np.int64], where: str) -> Examples:
+def examples(inputs: Any, found: npt.NDArray[np.int64], where: str) -> Examples:
     """Return one part of a data set; raise `WrongInput` if inputs and labels do not pair up."""
     if len(inputs) != len(found):
         raise WrongInput(f"{where} holds {len(inputs)} images but {len(found)} labels")

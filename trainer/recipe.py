@@ -41,7 +41,7 @@ from trainer.dataset import DataSet
 from trainer.errors import WrongInput
 from trainer.progress import Progress
 
-_BUILT_IN = ("trainer.recipes.image_classifier",)
+_BUILT_IN = ("trainer.recipes.image_classifier", "trainer.recipes.tabular")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.errors import WrongInput
+from trainer.table import Table
 from trainer.tf import tensorflow
 
 LABELS = "labels.json"
@@ -26,7 +27,7 @@ class ServedModel:
     Raises
     ------
     WrongInput
-        If the folder holds no SavedModel with a signature `serving_default` of one input.
+        If the folder holds no SavedModel with a signature `serving_default`.
     """
 
     def __init__(self, model_dir: Path) -> None:
@@ -37,15 +38,15 @@ class ServedModel:
         if "serving_default" not in self._model.signatures:
             raise WrongInput(f"the model in {model_dir} has no signature serving_default")
         self._signature = self._model.signatures["serving_default"]
-        inputs = self._signature.structured_input_signature[1]
-        if len(inputs) != 1:
-            raise WrongInput(
-                f"the model's serving_default takes {len(inputs)} inputs ({', '.join(inputs)}), not one"
-            )
-        self._name, self._spec = next(iter(inputs.items()))
+        self._inputs = self._signature.structured_input_signature[1]
+        self._name, self._spec = next(iter(self._inputs.items()))
         self.answered: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
     def _check(self, inputs: npt.NDArray[Any]) -> None:
+        if len(self._inputs) != 1:
+            raise WrongInput(
+                f"the model's serving_default takes {len(self._inputs)} inputs ({', '.join(self._inputs)}), not one"
+            )
         if not self._spec.shape.is_compatible_with((None, *inputs.shape[1:])):
             takes = "x".join(str(length) for length in self._spec.shape[1:])
             given = "x".join(str(length) for length in inputs.shape[1:])
@@ -54,18 +55,33 @@ class ServedModel:
     def outputs(self, inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Return every output by name, each [n, ...], for `inputs` [n, ...], computed in batches.
 
+        A table feeds each of the signature's inputs from the column of its name; other columns are passed over.
+
         Raises
         ------
         WrongInput
-            If the model takes inputs of another shape.
+            If the model takes inputs of another shape, or columns that are not there or not numbers.
         """
-        self._check(inputs)
         batches = []
+        if not isinstance(inputs, Table):
+            self._check(inputs)
         for begin in range(0, len(inputs), _BATCH):
-            batch = np.asarray(inputs[begin : begin + _BATCH]).astype(self._spec.dtype.as_numpy_dtype)
-            found = self._signature(**{self._name: tensorflow().constant(batch)})
+            found = self._signature(**self._fed(inputs[begin : begin + _BATCH]))
             batches.append({name: output.numpy() for name, output in found.items()})
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _fed(self, inputs: Any) -> dict[str, Any]:
+        tf = tensorflow()
+        if not isinstance(inputs, Table):
+            batch = np.asarray(inputs).astype(self._spec.dtype.as_numpy_dtype)
+            return {self._name: tf.constant(batch)}
+        # What a column is, the model says: data to evaluate with may look otherwise.
+        return {
+            name: tf.constant(inputs.texts(name).tolist(), tf.string)
+            if spec.dtype == tf.string
+            else tf.cast(inputs.numbers(name), spec.dtype)
+            for name, spec in self._inputs.items()
+        }
 
 
 def predictions(model_dir: Path, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -115,7 +131,8 @@ def latencies(
     served, found = load(model_dir), []
     until = time.perf_counter() + seconds
     for number in range(_WARM_UP_CALLS + count if len(inputs) else 0):
-        one = inputs[number % len(inputs) :][:1]
+        at = number % len(inputs)
+        one = inputs[at : at + 1]
         began = time.perf_counter()
         served.outputs(one)
         ended = time.perf_counter()

@@ -9,6 +9,7 @@ import gzip
 import re
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,25 @@ import numpy.typing as npt
 from trainer import dataset
 from trainer.dataset import Examples, Parts
 from trainer.errors import WrongInput
+from trainer.reading import Reading
 
 _NAME = re.compile(r"^(train|t10k|test)-(images|labels)([-.]idx[1-4]-ubyte)?(\.gz)?$")
+PARAMETERS: tuple[str, ...] = ()
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 8
 _MAX_DIMENSIONS = 4
 _MAX_RATIO = 1032  # what deflate can do at best: a header that promises more than this lies
 
 
-def recognised(files: list[Path]) -> bool:
+def recognised(names: Sequence[str]) -> bool:
     """Tell whether one of the files is named as MNIST's are."""
-    return any(_NAME.match(path.name) for path in files)
+    return any(_NAME.match(name.rpartition("/")[2]) for name in names)
 
 
-def read(directory: Path, files: list[Path]) -> Parts:
-    """Return the data set in the IDX files among `files`."""
+def read(directory: Path, names: Sequence[str], reading: Reading) -> Parts:
+    """Return the data set in the IDX files among `names`."""
     named: dict[tuple[str, str], Path] = {}
-    for path in files:
+    for path in (directory / name for name in names):
         if match := _NAME.match(path.name):
             role = ("train" if match[1] == "train" else "test", match[2])
             if role in named:
@@ -42,6 +45,8 @@ def read(directory: Path, files: list[Path]) -> Parts:
                     f"{directory} holds both {named[role].name} and {path.name}; keep one of them"
                 )
             named[role] = path
+    if not named:
+        raise WrongInput(f"{directory} holds no IDX files (train-images…, train-labels…), only {names[0]}, …")
     return dataset.numbered(str(directory), _part(directory, named, "train"), _part(directory, named, "test"))
 
 

@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,21 @@ import numpy.typing as npt
 from trainer import dataset
 from trainer.dataset import Examples, Parts
 from trainer.errors import WrongInput
+from trainer.reading import Reading
 
 _TRAIN = (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y"))
 _TEST = (("x_test", "y_test"), ("test_images", "test_labels"))
+PARAMETERS: tuple[str, ...] = ()
 _MAX_RATIO = 1032
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
-def recognised(files: list[Path]) -> bool:
+def recognised(directory: Path, names: Sequence[str]) -> bool:
     """Tell whether one of the files is, or calls itself, an .npz."""
-    return any(_is_npz(path) for path in files)
+    if any(name.lower().endswith(".npz") for name in names):
+        return True
+    # One file alone is looked into; of many, these would all have to be opened.
+    return len(names) == 1 and _is_npz(directory / names[0])
 
 
 def _is_npz(path: Path) -> bool:
@@ -34,9 +40,11 @@ def _is_npz(path: Path) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-def read(directory: Path, files: list[Path]) -> Parts:
-    """Return the data set in the one .npz among `files`."""
-    found = [path for path in files if _is_npz(path)]
+def read(directory: Path, names: Sequence[str], reading: Reading) -> Parts:
+    """Return the data set in the one .npz among `names`."""
+    found = [path for path in (directory / name for name in names) if _is_npz(path)]
+    if not found:
+        raise WrongInput(f"{directory} holds no .npz file, only {names[0]}, …")
     if len(found) > 1:
         raise WrongInput(
             f"{directory} holds {len(found)} .npz files ({found[0].name}, {found[1].name}, …); keep one"

@@ -11,9 +11,11 @@ from trainer.dataset import DataSet
 from trainer.errors import Unavailable, WrongInput, one_sentence
 from trainer.judgement import Judgement, comparison, judge
 from trainer.progress import say
+from trainer.reading import Reading, separated
 from trainer.report import page
 from trainer.steps import download, train
 from trainer.storage import place
+from trainer.table import Table
 
 _SAMPLE = 5
 
@@ -48,8 +50,9 @@ def run(
         is recorded.
     """
     loaded = recipe.load(entrypoint)
-    loaded.complete(parameters or {})
-    found = _judged_by(data_dir, evaluation_data)
+    how, own = separated(parameters or {})
+    loaded.complete(own)
+    found = _judged_by(data_dir, evaluation_data, how)
     say(f"evaluating on {len(found.test)} examples")
     mine = judge(loaded, model_dir, found)
     say(_told(mine))
@@ -86,10 +89,10 @@ def _write(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
-def _judged_by(data_dir: Path, evaluation_data: Path | None) -> DataSet:
+def _judged_by(data_dir: Path, evaluation_data: Path | None, how: Reading) -> DataSet:
     if evaluation_data:
-        return data.read(evaluation_data).held_out()
-    found, said = data.read(data_dir).data_set()
+        return data.read(evaluation_data, how).held_out()
+    found, said = data.read(data_dir, how).data_set()
     say(said)
     return found
 
@@ -126,7 +129,10 @@ def _fetched(uri: str, folder: Path) -> Path:
 
 def _sample(model_dir: Path, found: DataSet) -> dict[str, Any] | None:
     """Return a few instances with their predictions, as many as fit 128 KiB: for a smoke prediction."""
-    inputs = found.test.inputs[:_SAMPLE]
+    inputs = found.test.inputs
+    inputs = (inputs.complete() if isinstance(inputs, Table) else inputs)[:_SAMPLE]
+    if not len(inputs):
+        return None
     predicted = saved_model.v1_predictions(model_dir, inputs)
     for count in range(len(inputs), 0, -1):
         sample = {"instances": inputs[:count].tolist(), "predictions": predicted[:count]}

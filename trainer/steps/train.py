@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from trainer import data, output, recipe
+from trainer import data, output, reading, recipe
 from trainer.errors import redacted
 from trainer.progress import Progress, say
 
@@ -31,8 +31,9 @@ def run(
         If recipe, parameters or data are at fault; parameters are looked at first, then the data.
     """
     loaded = recipe.load(entrypoint)
-    complete = loaded.complete(parameters)
-    found, said = data.read(data_dir).data_set()
+    how, own = reading.separated(parameters)
+    complete = loaded.complete(own)
+    found, said = data.read(data_dir, how).data_set()
     say(f"{len(found.train)} examples to train on, {len(found.test)} to test; {said}")
     began, progress = datetime.now(UTC), Progress()
     with output.folder(model_dir, RECORD) as record:
@@ -40,7 +41,7 @@ def run(
         ended = datetime.now(UTC)
         record.update(
             entrypoint=entrypoint,
-            parameters=complete,
+            parameters={**{name: parameters[name] for name in how.given}, **complete},
             packages=[redacted(package) for package in packages],
             retrainToken=retrain_token,
             classes=len(found.class_names),
