@@ -20,6 +20,8 @@ from trainandserve import metrics
 from trainandserve.crd import definition
 from trainandserve.durations import format_duration
 from trainandserve.settings import Settings
+from trainer import reading
+from trainer.recipe import Parameter
 from trainer.recipes import image_classifier
 
 ROOT = Path(__file__).parents[3]
@@ -100,15 +102,28 @@ def metric_table() -> str:
 
 def parameters() -> str:
     """Every parameter of the built-in recipe."""
+    return _parameters(image_classifier.PARAMETERS)
+
+
+def reading_parameters() -> str:
+    """Every parameter that says how data is read."""
+    return _parameters(reading.PARAMETERS)
+
+
+def _parameters(known: tuple[Parameter, ...]) -> str:
     rows = [
-        (f"`{one.name}`", f"`{str(one.default).lower()}`", one.description + _choices(one.choices))
-        for one in image_classifier.PARAMETERS
+        (
+            f"`{one.name}`",
+            f"`{str(one.default).lower()}`" if one.default != "" else "",
+            one.description + _choices(one.choices),
+        )
+        for one in known
     ]
     return table(("Parameter", "Default", "What it says"), rows)
 
 
 def _choices(choices: tuple[str, ...]) -> str:
-    return f": {' or '.join(choices)}" if choices else ""
+    return f": {', '.join(choices)}" if choices else ""
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -145,6 +160,7 @@ PLACES = (
     Place("README.md", "settings", settings),
     Place("README.md", "metrics", metric_table),
     Place("docs/trainer.md", "parameters", parameters),
+    Place("docs/trainer.md", "reading", reading_parameters),
 )
 
 if __name__ == "__main__":
