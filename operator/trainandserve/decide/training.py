@@ -119,7 +119,7 @@ def plan_run(seen: Observation, plan: Plan, now: datetime) -> Plan:
     run = _run(seen, plan.status, wanted, now)
     status = plan.status.changed(
         run=run,
-        last_version=wanted.version,
+        last_version=max(wanted.version, plan.status.last_version or 0),
         last_training_hash=run.training_hash,
         last_handled_retrain=retrain_token(seen.resource) or None,
     )

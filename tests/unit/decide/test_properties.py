@@ -251,8 +251,6 @@ def test_a_run_is_submitted_once_at_most_and_only_by_the_plan_that_stores_it(sit
         assert run == plan.status.run
         assert run.state == "Submitting"
         assert before.run is None or run.id != before.run.id
-        assert run.id not in {one.id for one in before.abandoned} or before.run is None
-        assert run.version >= (before.last_version or 0)
 
 
 @always
