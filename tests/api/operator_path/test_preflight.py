@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.operator_path.api import MERGE, until
+from tests.api.operator_path.api import MERGE, SERVICES, until
 from tests.api.operator_path.conftest import Sites
 from tests.api.operator_path.site import SECRET, Site, message, told
 
@@ -123,7 +123,8 @@ async def test_what_is_missing_does_not_take_a_serving_version_down(shared: Site
 
 async def test_a_missing_kserve_is_named_and_waited_for(bare: Site) -> None:
     operator = await bare.start_operator()
-    await until(lambda: any("inferenceservices" in one.path for one in operator.proxy.requests))
+    services = bare.path(SERVICES)  # kopf watches them: it has done with asking for the kind
+    await until(lambda: any(one.path == services and "watch" in one.query for one in operator.proxy.requests))
     missing = operator.proxy.stop_at("GET", "^/apis/serving.kserve.io/v1beta1$", answer=404, times=1_000)
     await bare.apply("no-kserve")
     status = await bare.settles("no-kserve", Ready="False/KServeNotInstalled")
