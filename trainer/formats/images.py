@@ -55,11 +55,10 @@ class ImageFiles:
 
 
 def recognised(directory: Path, names: Sequence[str]) -> bool:
-    """Tell whether there are images: by name, or the first file by its content."""
+    """Tell whether there are images: by name, or by content if the first file has a name without a suffix."""
     if any(name.lower().endswith(_SUFFIXES) for name in names):
         return True
-    with (directory / names[0]).open("rb") as stream:
-        return pictures.is_one(stream.read(16))
+    return not Path(names[0]).suffix and _is_image(directory / names[0])
 
 
 def read(directory: Path, names: Sequence[str], reading: Reading) -> Parts:

@@ -174,7 +174,7 @@ def _records(path: Path) -> Iterator[tuple[int, int, bytes]]:
             )
     except tf.errors.DataLossError as error:
         raise WrongInput(f"{path.name} is a damaged or truncated TFRecord file; upload it again") from error
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:  # it quotes what it cannot parse
         raise WrongInput(
             f"{path.name} holds {_features(path)}; expected are image (PNG or JPEG) and label"
         ) from error
