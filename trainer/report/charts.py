@@ -167,8 +167,9 @@ def _cell(
     corner: tuple[float, float], size: float, count: int, share: float, right: bool, spoken: str, classes: int
 ) -> str:
     x, y = corner
-    # The root lifts rare confusions, which are what is looked for, above the paper.
-    strength = 0.12 + 0.88 * math.sqrt(share)
+    # The root lifts rare confusions, which are what is looked for, above the paper; small cells need more.
+    faintest = 0.12 if classes <= _COUNTED else 0.4
+    strength = faintest + (1 - faintest) * math.sqrt(share)
     drawn = (
         f'<rect class="{"right" if right else "wrong"}" x="{x:.2f}" y="{y:.2f}" width="{size:.2f}" height="{size:.2f}"'
         f' fill-opacity="{strength:.2f}"><title>{safe(spoken)}</title></rect>'

@@ -38,7 +38,7 @@ def metrics(evaluation: Told) -> str:
     cells = "".join(
         f'<th{" class=number" if at else ""} scope="col">{safe(text)}</th>' for at, text in enumerate(head)
     )
-    about = "In small print: 95% confidence intervals."
+    about = "In small print: 95% confidence intervals." if evaluation.get("intervals") else ""
     table = f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>"
     return section("Metrics", _incumbent_note(incumbent) + table, about)
 
