@@ -117,7 +117,8 @@ def make_environment(beside: Callable[[], None]) -> None:
     )
     beside()
     count = len({name for name, pin in lines if "sys_platform == 'win32'" not in pin})
-    install(["--require-hashes", "-r", str(REQUIREMENTS)], f"{count} packages", count)
+    # The list is complete: without a look at dependencies pip is done in half the time.
+    install(["--require-hashes", "--no-deps", "-r", str(REQUIREMENTS)], f"{count} packages", count)
     install(["--no-deps", "--no-build-isolation", "-e", str(ROOT)], "this project", 1)
     STAMP.write_text(wanted_stamp())
 

@@ -155,9 +155,6 @@ class Story:
         self.screen.say("\n" + _drawn(images, labels.tolist(), said) + "\n")
         self.screen.say(f"  truth      {_row(labels)}\n  prediction {_row(said)}")
         right = sum(int(label) == guess for label, guess in zip(labels, said, strict=False))
-        self.screen.say(
-            f"  truth      {' '.join(map(str, labels[:30]))}\n  prediction {' '.join(map(str, said[:30]))}"
-        )
         self.screen.say(f"  {right} of {len(said)} right")
         if right < 0.9 * len(said):
             raise DemoError(
