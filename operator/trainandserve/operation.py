@@ -51,6 +51,7 @@ class Operator:
         self._stop = asyncio.Event()
         self._watching = asyncio.Event()
         self._watching_ready = asyncio.Event()
+        self._scanning = True
         self.ready = False
 
     def stop(self) -> None:
@@ -94,7 +95,9 @@ class Operator:
         world = self._world
         while True:
             try:
-                return await self._watches.list_all(world.kubernetes, world.settings.namespaces)
+                await self._watches.list_all(world.kubernetes, world.settings.namespaces)
+                self._scanning = await self._watches.may_scan(world.kubernetes, world.settings.namespaces)
+                return
             except GatewayError as error:
                 logger.warning("the API server does not list what there is, asking again: %s", error.message)
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
@@ -117,7 +120,7 @@ class Operator:
         world, settings = self._world, self._world.settings
         watching = kopf.operator(
             registry=self._watches.registry(),
-            settings=self._watches.settings(),
+            settings=self._watches.settings(scanning=self._scanning),
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,

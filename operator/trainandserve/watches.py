@@ -14,7 +14,7 @@ from typing import Any
 import kopf
 
 from .cache import Cache, Key, Store, owner_of_deployment
-from .gateways.errors import GatewayError, NoSuchKind
+from .gateways.errors import GatewayError, NoSuchKind, Refused
 from .gateways.kubernetes import Gone, Kubernetes
 from .inference_service import API
 from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, OWNER
@@ -53,9 +53,16 @@ class Watches:
         return registry
 
     @staticmethod
-    def settings() -> kopf.OperatorSettings:
-        """Kopf as a watcher only: it writes nothing, neither events nor annotations."""
+    def settings(*, scanning: bool = True) -> kopf.OperatorSettings:
+        """Kopf as a watcher only: it writes nothing, neither events nor annotations.
+
+        Parameters
+        ----------
+        scanning
+            Whether it looks for definitions and namespaces that come and go; see `may_scan`.
+        """
         settings = kopf.OperatorSettings()
+        settings.scanning.disabled = not scanning
         settings.posting.enabled = False
         settings.watching.label_selectors[_KSERVE_GROUP, "inferenceservices"] = OWNER
         settings.watching.label_selectors["apps", "deployments"] = INFERENCE_SERVICE_LABEL
@@ -140,6 +147,24 @@ class Watches:
             if owner is not None:
                 self._queue.add(owner)
         return version
+
+    @staticmethod
+    async def may_scan(kubernetes: Kubernetes, namespaces: tuple[str, ...]) -> bool:
+        """Whether the operator may list definitions and, where it is told its namespaces, those.
+
+        kopf would ask for them 9 times in 88 s before it gives up and watches anything. An operator of one namespace has no
+        such rights; what it does without is to see KServe being installed before its next start or resync.
+        """
+        asked = ["/apis/apiextensions.k8s.io/v1/customresourcedefinitions"]
+        asked += ["/api/v1/namespaces"] if namespaces else []
+        try:
+            for path in asked:
+                await kubernetes.list_all(path, metadata_only=True)
+        except Refused:
+            return False
+        except GatewayError:
+            return True  # kopf asks again, and longer
+        return True
 
     # --- Resync ---------------------------------------------------------------------------------------------------
 
