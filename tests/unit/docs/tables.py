@@ -22,7 +22,7 @@ from trainandserve.durations import format_duration
 from trainandserve.settings import Settings
 from trainer import reading
 from trainer.recipe import Parameter
-from trainer.recipes import image_classifier
+from trainer.recipes import image_classifier, tabular
 
 ROOT = Path(__file__).parents[3]
 
@@ -101,8 +101,13 @@ def metric_table() -> str:
 
 
 def parameters() -> str:
-    """Every parameter of the built-in recipe."""
+    """Every parameter of the recipe for images."""
     return _parameters(image_classifier.PARAMETERS)
+
+
+def tabular_parameters() -> str:
+    """Every parameter of the recipe for tables."""
+    return _parameters(tabular.PARAMETERS)
 
 
 def reading_parameters() -> str:
@@ -160,6 +165,7 @@ PLACES = (
     Place("README.md", "settings", settings),
     Place("README.md", "metrics", metric_table),
     Place("docs/trainer.md", "parameters", parameters),
+    Place("docs/trainer.md", "tabular", tabular_parameters),
     Place("docs/trainer.md", "reading", reading_parameters),
 )
 
