@@ -81,6 +81,7 @@ class Cache:
         self._parsed: dict[Key, tuple[int, TrainAndServe | ValidationError]] = {}
         self._workflows: dict[str, dict[Key, Workflow]] = defaultdict(dict)
         self._runs: dict[str, Key] = {}
+        self._runs_of: dict[Key, set[str]] = {}
 
     def put_resource(self, key: Key, body: Body) -> None:
         """Take a resource, and remember whose its runs are."""
@@ -91,14 +92,21 @@ class Cache:
             (status.get("run") or {}).get("id"),
             *(one.get("id") for one in status.get("abandoned") or ()),
         ]
-        self._runs.update((run, key) for run in runs if run)
+        self._remember_runs(key, {run for run in runs if run})
 
     def drop_resource(self, key: Key, uid: str | None = None) -> None:
         """Forget a resource and its runs."""
         self.resources.drop(key, uid)
         if self.resources.get(key) is None:
             self._parsed.pop(key, None)
-            self._runs = {run: owner for run, owner in self._runs.items() if owner != key}
+            self._remember_runs(key, set())
+
+    def _remember_runs(self, key: Key, runs: set[str]) -> None:
+        for run in self._runs_of.pop(key, set()) - runs:
+            self._runs.pop(run, None)
+        if runs:
+            self._runs_of[key] = runs
+            self._runs.update(dict.fromkeys(runs, key))
 
     def owner_of_run(self, run_id: str) -> Key | None:
         """The resource that a run belongs to."""

@@ -237,6 +237,8 @@ class Observation:
     deployment: Reading[Deployment] = ABSENT
     run: Reading[KfpRun] = None
     workflows: tuple[Workflow, ...] | Unknown | None = None
+    workflow_phase: str | None = None
+    """Phase of the run's Workflow as the watch brought it; None when it brought none."""
     run_pods: RunPods | None = None
     abandoned_runs: Mapping[str, Reading[KfpRun]] = field(default_factory=dict)
     abandoned_workflows: tuple[Workflow, ...] = ()

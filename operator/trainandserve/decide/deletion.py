@@ -16,6 +16,7 @@ from ..plan import (
     RemoveFinalizer,
 )
 from .abandoned import may_go_on, stop_abandoned_runs
+from .conditions import with_condition
 from .run import active, stopped, stopping
 
 _LOOK_AGAIN = timedelta(seconds=2)
@@ -27,8 +28,18 @@ def let_go(seen: Observation, plan: Plan, now: datetime) -> Plan:
         return plan
     waiting = _stop_run(seen, plan, now) or _stop_abandoned(seen, plan, now)
     if waiting is not None:
-        return _give_up(seen, plan, now) or waiting
-    return _end_serving(seen, plan, now) or _clean(seen, plan)
+        return _give_up(seen, plan, now) or _said(seen, waiting, "its run to stop", now)
+    ending = _end_serving(seen, plan, now)
+    return _said(seen, ending, "its InferenceService to go", now) if ending else _clean(seen, plan)
+
+
+def _said(seen: Observation, plan: Plan, what: str, now: datetime) -> Plan:
+    """The plan, with what the deletion waits for in the Ready condition."""
+    words = f"the resource is being deleted; that waits for {what}"
+    generation = seen.resource.metadata.generation
+    return plan.then(
+        status=with_condition(plan.status, "Ready", "False", reasons.DELETING, words, generation, now)
+    )
 
 
 def _stop_run(seen: Observation, plan: Plan, now: datetime) -> Plan | None:

@@ -212,7 +212,11 @@ def _next_look(seen: Observation, run: Run, now: datetime) -> datetime:
     moments = [now + (_SAFETY if run.message else seen.policy.stall_after)]
     if run.step == "train" and run.train_started_at is None:
         moments.append(now + seen.policy.stall_after)
-    if run.train_started_at:
+    if seen.workflow_phase in ENDED:
+        moments.append(
+            now + _LOOK_AGAIN
+        )  # Kubeflow Pipelines learns of it a second later, and nothing need say so
+    elif run.step == "train" and run.train_started_at:
         moments = [
             now + 10 * _SAFETY,
             max(now + _LOOK_AGAIN, run.train_started_at + timeout + _TIMEOUT_GRACE),

@@ -38,6 +38,7 @@ async def observe(
     """Look at the present state of one resource."""
     seen = await _with_foreign_service(world, _from_watches(world, key, resource, memory))
     known = _known(world, resource, memory)
+    seen = replace(seen, workflow_phase=known.workflow_phase)
     looks = first_looks(seen, known, now)
     seen = await _look(world, seen, memory, looks, now)
     known = replace(known, progress_since=memory.progress_since)

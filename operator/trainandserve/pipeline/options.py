@@ -35,10 +35,12 @@ _UNITS.update({letter + "i": 1024**power for power, letter in enumerate("KMGTPE"
 
 
 def set_common(task: Any, training: Training) -> None:
-    """Retries, pull secrets and environment: the same for every step."""
+    """Retries, pull secrets, environment and an end for what hangs: the same for every step."""
     for name, value in ENVIRONMENT.items():
         task.set_env_variable(name, value)
     _set_retries(task, training)
+    # A step that hangs must end some day; the train step's own timeout replaces this.
+    kubernetes.set_timeout(task, int(DEFAULT_TIMEOUT.total_seconds()))
     if training.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(training.image_pull_secrets))
 

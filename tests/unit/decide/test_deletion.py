@@ -114,3 +114,10 @@ def test_a_deleted_resource_keeps_what_it_knows_until_the_end() -> None:
     situation = served.with_run("Running", 2).kfp_says("RUNNING").sees(deployment=a_deployment(1)).deleting()
     before, after = situation.resource.status, situation.decide().status
     assert (after.served, after.candidate, after.history) == (before.served, before.candidate, before.history)
+
+
+def test_a_deletion_says_what_it_waits_for() -> None:
+    plan = running(run=KfpRun(run_id(1), "RUNNING"), workflows=(FLOW,)).deleting().decide()
+    ready = plan.status.condition("Ready")
+    assert ready and (ready.status, ready.reason) == ("False", "Deleting")
+    assert "waits for its run to stop" in ready.message
