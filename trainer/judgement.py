@@ -48,7 +48,10 @@ def judge(loaded: recipe.Recipe, model_dir: Path, data: DataSet) -> Judgement:
     """
     found = loaded.evaluate(model_dir, data)
     try:
-        measured = {**_latency(model_dir, data), **found}
+        measured = {
+            **found,
+            **{name: value for name, value in _latency(model_dir, data).items() if name not in found},
+        }
         probabilities, columns = _as_classifier(model_dir, data)
     except Exception:
         return Judgement(found)
