@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from trainer import intervals, metrics, recipe, saved_model
 from trainer.dataset import DataSet
-from trainer.errors import WrongInput
+from trainer.errors import WrongInput, one_sentence
+from trainer.progress import say
 from trainer.report.findings import findings
 
 _CLASSIFIERS = ("accuracy", "loss", "macro_f1")  # metrics that an interval is known of
@@ -48,25 +49,40 @@ def judge(loaded: recipe.Recipe, model_dir: Path, data: DataSet) -> Judgement:
     """
     found = loaded.evaluate(model_dir, data)
     try:
-        measured = {
-            **found,
-            **{name: value for name, value in _latency(model_dir, data).items() if name not in found},
-        }
+        latency = _latency(model_dir, data)
+        measured = {**found, **{name: value for name, value in latency.items() if name not in found}}
         probabilities, columns = _as_classifier(model_dir, data)
-    except Exception:
+    except Exception:  # another kind of model than is known here: its recipe has said what it is worth
         return Judgement(found)
-    names = saved_model.class_names(model_dir) or data.class_names
-    right = probabilities.argmax(axis=1) == columns
+    try:
+        return _with_findings(measured, model_dir, data, probabilities, columns)
+    except Exception as error:
+        say(f"no tables and curves: {one_sentence(error)}")
+        return Judgement(measured)
+
+
+def _with_findings(
+    measured: dict[str, float],
+    model_dir: Path,
+    data: DataSet,
+    probabilities: npt.NDArray[Any],
+    columns: npt.NDArray[np.int64],
+) -> Judgement:
     # A recipe's own idea of a metric with a known name is left alone, and then has no interval of ours.
     ours = metrics.classification(probabilities, columns)
-    same = [name for name in _CLASSIFIERS if name in found and np.isclose(found[name], ours[name], atol=1e-6)]
+    same = [
+        name
+        for name in _CLASSIFIERS
+        if name in measured and np.isclose(measured[name], ours[name], atol=1e-6)
+    ]
     known = intervals.of_classification(probabilities, columns)
+    names = saved_model.class_names(model_dir) or data.class_names
     return Judgement(
         measured,
         {name: known[name] for name in same if name in known},
         findings(probabilities, columns, names, data.test.inputs),
         metrics.losses(probabilities, columns),
-        right,
+        probabilities.argmax(axis=1) == columns,
     )
 
 
