@@ -35,6 +35,10 @@ class Table:
     def shape(self) -> tuple[int, ...]:
         return len(self), len(self.columns)
 
+    @property
+    def ndim(self) -> int:
+        return 2
+
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 

@@ -55,6 +55,10 @@ _SMALL_ENOUGH = 7  # pixels a side, after which pooling ends
 
 def train(data: DataSet, parameters: Mapping[str, Any], model_dir: Path, progress: Progress) -> None:
     """Train a classifier and write it as a SavedModel; see `trainer.recipe` for the contract."""
+    if data.train.inputs.ndim != 4:
+        raise WrongInput(
+            f"{__name__} learns from images, but the data are tables; use trainer.recipes.tabular"
+        )
     tf = tensorflow()
     tf.keras.backend.clear_session()  # names of layers are counted per process, and written into the model
     tf.keras.utils.set_random_seed(parameters["seed"] % 2**32)
