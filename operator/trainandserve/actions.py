@@ -144,11 +144,13 @@ async def _submission(world: World, resource: TrainAndServe, run: Run) -> Submis
 
 
 async def _compile(world: World, resource: TrainAndServe) -> CompiledPipeline:
-    data = (await secret_access(world, resource, data_secret(resource))).storage
+    spec = resource.spec
+    data = (await secret_access(world, resource, data_secret(resource), spec.data.uri)).storage
     storage = (await storage_access(world, resource)).storage
     evaluation = None
     if resource.spec.evaluation and resource.spec.evaluation.data:
-        evaluation = (await secret_access(world, resource, evaluation_secret(resource))).storage
+        uri = resource.spec.evaluation.data.uri
+        evaluation = (await secret_access(world, resource, evaluation_secret(resource), uri)).storage
     image = resource.spec.train.image or world.settings.trainer_image
     inputs = PipelineInputs(image, data, evaluation, storage)
     try:
@@ -177,7 +179,8 @@ async def _apply(world: World, resource: TrainAndServe, target: Target, version:
         world.cache.inference_services.put(resource.key, live)
         return
     try:
-        applied = await world.kubernetes.apply(path, body)
+        # Without force where none was seen: one that somebody made meanwhile is in conflict, not taken over.
+        applied = await world.kubernetes.apply(path, body, force=bool(version))
     except Refused as error:
         raise Refused(reasons.APPLY_REFUSED, f"the InferenceService was refused: {error.message}") from error
     world.cache.inference_services.put(resource.key, applied)

@@ -8,9 +8,10 @@ from typing import Any
 from . import reasons
 from .gateways.errors import Refused
 from .gateways.kubernetes import Kubernetes
-from .gateways.s3 import Access, Keys
+from .gateways.s3 import Access, Keys, split
 from .names import CREDENTIALS
 from .resource import TrainAndServe
+from .settings import Settings
 from .storage_access import StorageAccess, from_annotations
 
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
@@ -29,14 +30,15 @@ def evaluation_secret(resource: TrainAndServe) -> str | None:
 
 
 async def read_access(
-    kubernetes: Kubernetes, namespace: str, name: str | None, allowed: tuple[str, ...]
+    kubernetes: Kubernetes, namespace: str, name: str | None, uri: str, settings: Settings
 ) -> Access:
-    """How to reach S3 with the Secret of that name; without a name, as the pod itself.
+    """How to reach S3 with the Secret of that name; without a name, as the operator's own pod.
 
     Parameters
     ----------
-    allowed
-        Endpoints beside Amazon's own that the administrator vouches for.
+    uri
+        What is to be reached. As itself the operator reaches only the buckets that the administrator names: else
+        whoever may write a resource could read and write whatever the operator may.
 
     Raises
     ------
@@ -46,6 +48,7 @@ async def read_access(
         The API server does not answer.
     """
     if name is None:
+        _check_bucket(uri, settings.pod_identity_buckets)
         return Access(_POD_IDENTITY)
     secret = await kubernetes.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
     if secret is None:
@@ -62,8 +65,19 @@ async def read_access(
         storage = from_annotations(name, metadata.get("annotations") or {})
     except ValueError as error:
         raise Refused(reasons.SECRET_INCOMPLETE, f"Secret {name}: {error}") from error
-    _check_endpoint(name, storage, allowed)
+    _check_endpoint(name, storage, settings.s3_endpoints)
     return Access(storage, None if storage.anonymous else _keys(name, secret))
+
+
+def _check_bucket(uri: str, allowed: tuple[str, ...]) -> None:
+    bucket, _ = split(uri)
+    if bucket in allowed:
+        return
+    raise Refused(
+        reasons.SECRET_NOT_NAMED,
+        f"no Secret is named for {uri}, and the operator does not reach bucket {bucket} as itself: name one in "
+        "storage.secretName, or ask an administrator to add the bucket to TAS_POD_IDENTITY_BUCKETS",
+    )
 
 
 def _check_endpoint(name: str, storage: StorageAccess, allowed: tuple[str, ...]) -> None:

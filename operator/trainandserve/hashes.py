@@ -1,7 +1,8 @@
 """The three hashes that tell what a change to a resource means.
 
 Each is taken over what the user set and nothing else: no default of the operator is in them, so that an upgrade of the
-operator retrains nothing, judges nothing anew and restarts no model server.
+operator retrains nothing and judges nothing anew. (Model servers do follow it: the manifest that is applied is compared, not
+a hash.)
 """
 
 from __future__ import annotations

@@ -95,6 +95,8 @@ class Preflight:
     data_digest: str | None = None
     evaluation_digest: str | None = None
     slot: bool = True
+    taken: bool = False
+    """Whether Kubeflow Pipelines knows a run of the id already, or a Workflow of it is there: it must not be submitted."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ RUN_STOPPED: Final = "RunStopped"  # A run was stopped because its inputs change
 NO_RESULT: Final = "NoResult"  # A run succeeded but left no result that holds.
 RETRIES_EXHAUSTED: Final = "RetriesExhausted"  # The runs for this version all failed.
 RUN_STUCK: Final = "RunStuck"  # A run does not move; the message says what holds it.
-TIMED_OUT: Final = "TimedOut"  # The train step took longer than training.timeout.
 SUBMISSION_REFUSED: Final = "SubmissionRefused"  # Kubeflow Pipelines refused the run.
 SUBMISSION_UNCERTAIN: Final = (
     "SubmissionUncertain"  # No answer to a submission; looking for what became of it.
@@ -51,6 +50,7 @@ MODEL_CHANGED: Final = "ModelChanged"  # The files of a version are not those th
 NAMESPACE_NOT_SUPPORTED: Final = "NamespaceNotSupported"  # Single-user Kubeflow Pipelines run elsewhere.
 NAME_TOO_LONG: Final = "NameTooLong"  # KServe cannot make a host name from it.
 SECRET_NOT_FOUND: Final = "SecretNotFound"  # A Secret that the resource names is not there.
+SECRET_NOT_NAMED: Final = "SecretNotNamed"  # No Secret is named, and the operator may not go there as itself.
 SECRET_NOT_LABELLED: Final = "SecretNotLabelled"  # The Secret is not marked for use by the operator.
 SECRET_INCOMPLETE: Final = "SecretIncomplete"  # The Secret lacks a key or has a malformed annotation.
 ENDPOINT_NOT_ALLOWED: Final = (

@@ -15,7 +15,7 @@ from .decide import decide
 from .decide.run import finished
 from .events import send
 from .gateways.errors import Conflict, GatewayError, NotFound, Refused
-from .gateways.kfp import IdNotHonouredError
+from .gateways.kfp import IdNotHonouredError, NotTakenError
 from .observe import observe
 from .observe.world import Memory, World
 from .plan import Action, ApplyInferenceService, Note, Plan, SubmitRun
@@ -131,7 +131,8 @@ async def _submission_failed(
     """Store what the submission was answered. Only an answer that means it is taken for a no."""
     logger.warning("the submission of run %s did not succeed: %s", run.id, error.message)
     plan = Plan(resource.status)
-    if isinstance(error, NotSubmittedError) and error.reason != reasons.INVALID_SPEC:
+    outside = isinstance(error, NotSubmittedError | NotTakenError)
+    if outside and error.reason != reasons.INVALID_SPEC:
         plan = finished(plan, run, now, state="Lost", message=f"it was not submitted: {error.message}")
     elif isinstance(error, Refused | NotSubmittedError):
         hopeless = isinstance(error, IdNotHonouredError | NotSubmittedError)

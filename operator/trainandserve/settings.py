@@ -31,7 +31,7 @@ class Settings(BaseSettings):
 
     namespaces: Names = Field((), description="Namespaces to look after, comma-separated. Empty: all.")
     trainer_image: str = Field(
-        "ghcr.io/trainandserve/trainer:0.1.0",
+        "trainandserve/trainer:0.1.0",
         description="Image of the pipeline's steps where a resource names none.",
     )
 
@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     s3_endpoints: Names = Field(
         (),
         description="S3 endpoints (host or host:port, or *.suffix) that Secrets may name, beside Amazon's own. The administrator vouches for them.",
+    )
+    pod_identity_buckets: Names = Field(
+        (), description="Buckets that the operator may reach as itself, for resources that name no Secret."
     )
     istio_sidecar: bool | None = Field(
         None, description="Sets sidecar.istio.io/inject on the model server's pods."

@@ -30,7 +30,10 @@ def let_go(seen: Observation, plan: Plan, now: datetime) -> Plan:
     if waiting is not None:
         return _give_up(seen, plan, now) or _said(seen, waiting, "its run to stop", now)
     ending = _end_serving(seen, plan, now)
-    return _said(seen, ending, "its InferenceService to go", now) if ending else _clean(seen, plan)
+    if ending is not None:
+        return _said(seen, ending, "its InferenceService to go", now)
+    plan = _clean(seen, plan)
+    return _said(seen, plan, f"its clean-up: {seen.failure.message}", now) if seen.failure else plan
 
 
 def _said(seen: Observation, plan: Plan, what: str, now: datetime) -> Plan:
@@ -83,7 +86,7 @@ def _give_up(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
         f"run {', '.join(silent)} may still be under way: Kubeflow Pipelines did not answer; stop it there"
     )
     note = Note("Warning", reasons.CLEANUP_SKIPPED, words)
-    return (_end_serving(seen, plan, now) or _clean(seen, plan)).then(notes=(note,))
+    return _end_serving(seen, plan, now) or _clean(seen, plan).then(notes=(note,))
 
 
 def _end_serving(seen: Observation, plan: Plan, now: datetime) -> Plan | None:

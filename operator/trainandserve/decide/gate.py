@@ -12,7 +12,7 @@ from ..names import model_uri
 from ..observation import Observation, Problem, Result, Unknown
 from ..plan import Note, Plan
 from ..resource import Candidate, Check, HistoryEntry, Incumbent, Metric, Run, Status, TrainAndServe, Verdict
-from .run import finished
+from .run import finished, superseded
 from .training import unjudged
 
 _DEFAULT_HISTORY = 10
@@ -30,6 +30,8 @@ def judge(seen: Observation, plan: Plan, now: datetime) -> Plan:
 
 def _judge_result(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:
     result = seen.result
+    if superseded(seen, run):
+        return finished(plan, run, now, state="Stopped", superseded=True)
     if result is None:
         return plan.then(wake=now)
     if isinstance(result, Unknown):

@@ -8,10 +8,12 @@ from enum import Enum, auto
 
 from ..names import FINALIZER
 from ..observation import ABSENT, KfpRun, Observation, Unknown
+from ..plan import Plan
 from ..resource import Served
 from . import rollout
+from .recovery import rebuild_lost_status
 from .run import ENDED, active, superseded
-from .training import intent, unjudged
+from .training import Intent, intent, unjudged
 
 _SERVER_PODS_AFTER = timedelta(seconds=5)
 
@@ -53,7 +55,6 @@ def first_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Loo
     if FINALIZER not in resource.metadata.finalizers or not status.conditions:
         return frozenset()
     if status.last_version is None:
-        looks |= set() if resource.spec.suspend else {Look.PREFLIGHT}
         looks.add(Look.RECOVERY)
     looks |= _for_training(seen, now) | _for_serving(seen, now)
     return frozenset(looks)
@@ -70,13 +71,16 @@ def _run_is_due(seen: Observation, known: Known, now: datetime) -> bool:
 
 
 def _for_training(seen: Observation, now: datetime) -> set[Look]:
-    resource, status = seen.resource, seen.resource.status
-    if unjudged(status):
+    if unjudged(seen.resource.status):
         return {Look.RESULT}
-    wanted = intent(resource, status, seen.policy)
-    if wanted is not None and (wanted.due is None or now >= wanted.due):
-        return {Look.PREFLIGHT}
-    return set()
+    return {Look.PREFLIGHT} if next_run(seen, now) else set()
+
+
+def next_run(seen: Observation, now: datetime) -> Intent | None:
+    """The run that is due now, also by a status that is just being rebuilt."""
+    status = rebuild_lost_status(seen, Plan(seen.resource.status), now).status
+    wanted = intent(seen.resource, status, seen.policy)
+    return wanted if wanted is not None and (wanted.due is None or now >= wanted.due) else None
 
 
 def _for_serving(seen: Observation, now: datetime) -> set[Look]:
@@ -90,6 +94,8 @@ def _for_serving(seen: Observation, now: datetime) -> set[Look]:
 
 def second_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Look]:
     """What the first looks make it necessary to look at."""
+    if seen.resource.status.last_version is None:
+        return frozenset({Look.PREFLIGHT}) if next_run(seen, now) else frozenset()
     run = seen.resource.status.run
     if run is None or not active(seen.resource.status):
         return frozenset()

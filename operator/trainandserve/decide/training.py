@@ -123,6 +123,10 @@ def plan_run(seen: Observation, plan: Plan, now: datetime) -> Plan:
         last_training_hash=run.training_hash,
         last_handled_retrain=retrain_token(seen.resource) or None,
     )
+    if preflight.taken:
+        return plan.then(
+            status=status, wake=now
+        )  # of a time that the status does not know: found, then followed
     return plan.then(SubmitRun(run), status=status, wake=now + seen.policy.submit_patience)
 
 

@@ -40,6 +40,10 @@ class Submission:
     service_account: str | None = None
 
 
+class NotTakenError(GatewayError):
+    """The run was not taken for a reason that is not its own: identity, rights, a missing experiment. Nothing runs."""
+
+
 class IdNotHonouredError(Refused):
     """The server gives runs ids of its own."""
 
@@ -79,10 +83,6 @@ class Kfp:
             self._multi_user = bool(health.get("multi_user"))
         return self._multi_user
 
-    async def check(self) -> None:
-        """Ask whether it answers; see `multi_user` for what is raised."""
-        await self._request("GET", "/healthz")
-
     async def get_run(self, run_id: str) -> KfpRun | Literal[Absence.ABSENT]:
         """A run, or `ABSENT` when the server itself says so: a gateway's 404 does not count."""
         try:
@@ -96,7 +96,9 @@ class Kfp:
         Raises
         ------
         Refused
-            The answer means that there is no run and no Workflow.
+            The answer means that there is no run and no Workflow: this run cannot be.
+        NotTakenError
+            The same, but it is not the run's fault.
         IdNotHonouredError
             There is a run, under an id that nobody asked for: this server cannot be worked with.
         Unreachable
@@ -113,7 +115,15 @@ class Kfp:
             body["service_account"] = submission.service_account
         if submission.experiment_id:
             body["experiment_id"] = submission.experiment_id
-        given = (await self._request("POST", "/runs", body)).get("run_id")
+        try:
+            given = (await self._request("POST", "/runs", body)).get("run_id")
+        except NotFound as error:
+            self._experiments.clear()  # somebody deleted ours: it is made again
+            raise NotTakenError(reasons.KFP_REFUSED, error.message) from error
+        except Refused as error:
+            if error.reason == reasons.KFP_REFUSED:
+                raise NotTakenError(error.reason, error.message) from error
+            raise
         if given != submission.run_id:
             await self.terminate(str(given))
             raise IdNotHonouredError(
@@ -129,7 +139,9 @@ class Kfp:
         except NotFound:
             return
         except Refused as error:
-            if error.reason != reasons.SUBMISSION_REFUSED:  # a finished run is an invalid argument; refused rights are not
+            if (
+                error.reason != reasons.SUBMISSION_REFUSED
+            ):  # a finished run is an invalid argument; refused rights are not
                 raise
 
     async def experiment(self, namespace: str) -> str:

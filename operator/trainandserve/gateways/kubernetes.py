@@ -137,9 +137,9 @@ class Kubernetes:
             "PATCH", path, body=body, query={"fieldManager": FIELD_MANAGER}, content="merge"
         )
 
-    async def apply(self, path: str, body: Json) -> Json:
-        """Server-side apply under our own field manager; our fields are taken back where others took them."""
-        query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+    async def apply(self, path: str, body: Json, *, force: bool) -> Json:
+        """Server-side apply under our own field manager; with `force` our fields are taken back where others took them."""
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
         return await self._request("PATCH", path, body=body, query=query, content="apply")
 
     async def delete(self, path: str, uid: str | None = None) -> None:

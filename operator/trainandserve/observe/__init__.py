@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from ..cache import Key
-from ..decide.looks import Known, Look, first_looks, second_looks
+from ..decide.looks import Known, Look, first_looks, next_run, second_looks
 from ..gateways.errors import GatewayError
 from ..gateways.kfp import Kfp
 from ..inference_service import API
+from ..names import run_id
 from ..observation import (
     ABSENT,
     InferenceService,
@@ -93,7 +94,7 @@ async def _look(
         Look.WORKFLOWS: lambda: _workflows(world, seen),
         Look.RUN_PODS: lambda: _run_pods(world, seen),
         Look.ABANDONED: lambda: _abandoned(world, seen),
-        Look.PREFLIGHT: lambda: _preflight(world, seen),
+        Look.PREFLIGHT: lambda: _preflight(world, seen, now),
         Look.RESULT: lambda: _result(world, seen),
         Look.PROBE: lambda: _probe(world, seen, memory, now),
         Look.SERVER_PODS: lambda: _server_pods(world, seen),
@@ -157,8 +158,11 @@ async def _run_pods(world: World, seen: Observation) -> dict[str, object]:
         return {}
 
 
-async def _preflight(world: World, seen: Observation) -> dict[str, object]:
-    return {"preflight": await preflight(world, seen.resource)}
+async def _preflight(world: World, seen: Observation, now: datetime) -> dict[str, object]:
+    wanted = next_run(seen, now)
+    assert wanted is not None
+    identity = run_id(seen.resource.metadata.uid, wanted.version, wanted.attempt)
+    return {"preflight": await preflight(world, seen.resource, identity)}
 
 
 async def _result(world: World, seen: Observation) -> dict[str, object]:

@@ -8,20 +8,30 @@ from ..gateways.errors import GatewayError
 from ..gateways.s3 import listing_digest
 from ..inference_service import API
 from ..names import resource_prefix
-from ..observation import Preflight, Problem
+from ..observation import ABSENT, Preflight, Problem
 from ..resource import TrainAndServe
 from .results import secret_access, storage_access
+from .workflows import live_workflows
 from .world import World
 
 _PARAMETERS_LIMIT = 16 * 1024
 _HOST_LABEL = 63
 
 
-async def preflight(world: World, resource: TrainAndServe) -> Preflight:
-    """Look at Secrets, buckets, data, Kubeflow Pipelines and KServe, in this order; the first of each kind counts."""
+async def preflight(world: World, resource: TrainAndServe, run_id: str) -> Preflight:
+    """Look at KServe, Kubeflow Pipelines, Secrets, buckets and data; the first problem of each kind counts.
+
+    Parameters
+    ----------
+    run_id
+        The id that the run would have. That nobody knows it yet is asked before anything is stored: a second POST of an id
+        destroys what the first one made.
+    """
     problems = [*_names(resource), *await _platform(world, resource)]
+    taken = False
     digests: dict[str, str | None] = {"data": None, "evaluation": None}
     try:
+        taken = not problems and await _is_taken(world, resource, run_id)
         await _storage(world, resource)
         digests["data"] = await _digest(world, resource, resource.spec.data.uri, data_secret(resource))
         if resource.spec.evaluation and resource.spec.evaluation.data:
@@ -31,7 +41,9 @@ async def preflight(world: World, resource: TrainAndServe) -> Preflight:
         problems.append(error.problem)
     if problems:
         return Preflight(tuple(problems))
-    return Preflight((), digests["data"], digests["evaluation"], slot=world.slots.take(resource.key))
+    return Preflight(
+        (), digests["data"], digests["evaluation"], slot=world.slots.take(resource.key), taken=taken
+    )
 
 
 def _names(resource: TrainAndServe) -> list[Problem]:
@@ -54,12 +66,17 @@ async def _platform(world: World, resource: TrainAndServe) -> list[Problem]:
         if not await world.kubernetes.has_kind(API, "inferenceservices"):
             words = "the cluster has no InferenceService: install KServe"
             found.append(Problem(reasons.KSERVE_MISSING, words))
-        await world.kfp.check()
         if problem := await _namespace(world, resource):
             found.append(problem)
     except GatewayError as error:
         found.append(error.problem)
     return found
+
+
+async def _is_taken(world: World, resource: TrainAndServe, run_id: str) -> bool:
+    if await world.kfp.get_run(run_id) is not ABSENT:
+        return True
+    return bool(await live_workflows(world, resource.metadata.namespace, [run_id]))
 
 
 async def _namespace(world: World, resource: TrainAndServe) -> Problem | None:
@@ -81,7 +98,7 @@ async def _storage(world: World, resource: TrainAndServe) -> None:
 
 
 async def _digest(world: World, resource: TrainAndServe, uri: str, secret: str | None) -> str:
-    objects = await world.s3.objects(uri, await secret_access(world, resource, secret))
+    objects = await world.s3.objects(uri, await secret_access(world, resource, secret, uri))
     if not objects:
         raise GatewayError(
             reasons.DATA_NOT_FOUND, f"there is nothing under {uri}: upload the data, or correct the URI"

@@ -66,7 +66,7 @@ DELETION = [
         "RemoveFinalizer", events=["CleanupSkipped"]),
     row("and what serves is still taken down first",
         running(run=SILENT).sees(inference_service=served.service(a_target(1))).deleting(since=600), "DeleteInferenceService",
-        events=["CleanupSkipped"], wake=2),
+        wake=2),
     row("a Kubeflow Pipelines that answers is waited for longer", running(workflows=(FLOW,)).kfp_says("RUNNING").deleting(since=9999),
         "TerminateRun 1/1"),
     row("a run that was given up and goes on is stopped", abandoned.sees(abandoned_runs={OTHER: KfpRun(OTHER, "RUNNING")}), "TerminateRun 1/2",

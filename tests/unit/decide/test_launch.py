@@ -11,6 +11,7 @@ from tests.unit.builders import (
     READY_TO_RUN,
     Situation,
     a_resource,
+    a_result,
     a_situation,
     problem,
     run_id,
@@ -100,7 +101,12 @@ LAUNCH = [
     row("a comparison that is due trains all the same",
         made_from_these.status(last_training_hash=""), "SubmitRun 2/1"),
     row("a result that was not read yet comes before anything new",
-        a_situation().with_run("Succeeded").spec(training={"image": "b"}), then={"run.state": "Succeeded"}, wake=0),
+        a_situation().with_run("Succeeded"), then={"run.state": "Succeeded"}, wake=0),
+    row("a result of inputs that changed before it was read is not judged",
+        a_situation().with_run("Succeeded").spec(training={"image": "b"}).sees(preflight=READY_TO_RUN, result=a_result(1)),
+        "SubmitRun 2/1", then={"candidate": None, "run.version": 2}),
+    row("an id that Kubeflow Pipelines knows already is followed, never submitted again",
+        new.sees(preflight=Preflight(taken=True)), then={"run.state": "Submitting", "run.id": run_id(1)}, wake=0),
 ]  # fmt: skip
 
 
