@@ -6,10 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 PART = 8 * 2**20
 AHEAD = 4
+_KEPT = AHEAD + 3  # what was read ahead at the beginning is still there after a look at the end
 
 
 class Ranged(io.RawIOBase):
-    """A seekable stream over ranges of bytes; at most `AHEAD` + 1 parts are in memory.
+    """A seekable stream over ranges of bytes; a few parts are in memory.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ class Ranged(io.RawIOBase):
 
     def __init__(self, size: int, fetch: Callable[[int, int], bytes], part: int = PART) -> None:
         self._size, self._fetch, self._part = size, fetch, part
-        self._at = 0
+        self._at, self._last = 0, -1
         self._parts: dict[int, Future[bytes]] = {}
         self._threads = ThreadPoolExecutor(AHEAD)
 
@@ -53,13 +54,14 @@ class Ranged(io.RawIOBase):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _got(self, number: int) -> bytes:
-        last = (self._size - 1) // self._part
-        wanted = range(number, min(number + AHEAD, last) + 1)
-        for old in [each for each in self._parts if each not in wanted]:
+        # Ahead only of a reader that goes forwards: a zip is read from its end first.
+        ahead = AHEAD if number in (self._last, self._last + 1) else 0
+        self._last = number
+        for each in range(number, min(number + ahead, (self._size - 1) // self._part) + 1):
+            found = self._parts.pop(each, None)
+            self._parts[each] = found or self._threads.submit(self._fetched, each)
+        for old in list(self._parts)[: max(len(self._parts) - _KEPT, 0)]:
             self._parts.pop(old).cancel()
-        for each in wanted:
-            if each not in self._parts:
-                self._parts[each] = self._threads.submit(self._fetched, each)
         return self._parts[number].result()
 
     def _fetched(self, number: int) -> bytes:
