@@ -8,14 +8,13 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 
 from sandbox.controlplane import ControlPlane
 
 Json = dict[str, Any]
-T = TypeVar("T")
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -81,17 +80,17 @@ class Api:
 
 
 async def until(
-    holds: Callable[[], Awaitable[T]] | Callable[[], T],
+    holds: Callable[[], Any],
     seconds: float = 30.0,
     what: Callable[[], Awaitable[object]] | None = None,
-) -> T:
-    """Poll a condition until it is true; its value. `what` tells what was there instead when the time is over."""
+) -> Any:
+    """Poll a condition, awaitable or not, until it is true; its value. `what` tells what was there instead in the end."""
     deadline = time.monotonic() + seconds
     while True:
         value = holds()
         value = await value if asyncio.iscoroutine(value) else value
         if value:
-            return value  # type: ignore[return-value]
+            return value
         if time.monotonic() > deadline:
             seen = f": {json.dumps(await what(), indent=1, default=str)}" if what else ""
             raise AssertionError(f"not within {seconds:g} s{seen}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import itertools
 import os
@@ -21,31 +20,13 @@ from sandbox.kserve import FakeServers, KServe
 from sandbox.kserve import Pace as KServePace
 from sandbox.s3 import S3Server
 from tests.api.operator_path.api import APPLY, MERGE, OURS, SERVICES, WORKFLOWS, Api, ApiRefused, Json, until
+from tests.api.operator_path.bodies import SETTINGS, resource, secret
 from tests.api.operator_path.process import NAMESPACE, OperatorProcess
 from tests.api.operator_path.proxy import ApiProxy
-from tests.api.operator_path.storage import ACCESS_KEY, SECRET_KEY, Storage
+from tests.api.operator_path.storage import Storage
 from tests.api.operator_path.training import Lesson, Training, name_of
 from tests.api.recorder import Recorder
 
-SECRET = "object-store"
-SETTINGS = {
-    "TAS_SUBMIT_PATIENCE": "3s",
-    "TAS_LOST_PATIENCE": "2s",
-    "TAS_RUN_BACKOFF": "1s",
-    "TAS_RUN_READ_INTERVAL": "1s",
-    "TAS_STALL_AFTER": "1s",
-    "TAS_PROOF_DURATION": "1s",
-    "TAS_PROOF_DEADLINE": "8s",
-    "TAS_DELETION_PATIENCE": "3s",
-    "TAS_REQUEST_TIMEOUT": "3s",
-    "TAS_RESYNC": "10m",  # nothing here may depend on it
-    "TAS_LISTEN": "127.0.0.1",
-    "TAS_PORT": "0",
-    "TAS_LEASE_NAMESPACE": NAMESPACE,
-    "TAS_LEASE_DURATION": "4s",
-    "TAS_LEASE_RENEWAL": "1s",
-    "TAS_TRAINER_IMAGE": "trainer:test",
-}
 _numbers = itertools.count(1)
 
 
@@ -185,47 +166,21 @@ class Site:
     async def create(self, plural: str, body: Json) -> Json:
         return await self.api.call("POST", f"/api/v1/namespaces/{self.namespace}/{plural}", body)
 
-    def secret(self, name: str = SECRET, **keys: str) -> Json:
+    def secret(self) -> Json:
         """A Secret as KServe reads it, marked for the operator."""
-        values = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY} | keys
-        annotations = {
-            "serving.kserve.io/s3-endpoint": self.storage.endpoint,
-            "serving.kserve.io/s3-usehttps": "0",
-            "serving.kserve.io/s3-region": "us-east-1",
-        }
-        return {
-            "metadata": {
-                "name": name,
-                "labels": {"trainandserve.io/credentials": "true"},
-                "annotations": annotations,
-            },
-            "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
-        }
+        return secret(self.storage)
 
     async def apply(self, name: str, *, data: bool = True, **spec: Any) -> Json:
         """Apply a resource as a user would, after its data was put into the bucket."""
         if data:
             await self.upload(name)
-        body = {
-            "apiVersion": "trainandserve.io/v1alpha1",
-            "kind": "TrainAndServe",
-            "metadata": {"name": name},
-            "spec": _merged(self._spec(name), spec),
-        }
+        body = resource(self.storage, name, spec)
         path = f"{self.path(OURS, name)}?fieldManager=kubectl&force=true&fieldValidation=Strict"
         return await self.api.call("PATCH", path, body, APPLY)
 
     async def upload(self, name: str, content: bytes = b"1") -> None:
         """Put a resource's data into the bucket."""
         await asyncio.to_thread(self.storage.put, f"data/{name}/", "train.bin", content)
-
-    def _spec(self, name: str) -> Json:
-        return {
-            "data": {"uri": self.storage.uri(f"data/{name}/")},
-            "storage": {"uri": self.storage.uri("models/"), "secretName": SECRET},
-            "training": {"parameters": {"epochs": 1}},
-            "evaluation": {"metrics": [{"name": "accuracy", "min": 0.5}]},
-        }
 
     def prefix(self, name: str) -> str:
         """Where the versions of a resource are, as a key in the bucket."""
@@ -337,16 +292,3 @@ def served(status: Json) -> int | None:
 
 def _fits(found: str, wanted: str) -> bool:
     return found == wanted or (bool(wanted) and "/" not in wanted and found.startswith(f"{wanted}/"))
-
-
-def _merged(base: Json, over: Mapping[str, Any]) -> Json:
-    """One tree laid over another; None takes a branch away."""
-    found = dict(base)
-    for key, value in over.items():
-        if value is None:
-            found.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(found.get(key), dict):
-            found[key] = _merged(found[key], value)
-        else:
-            found[key] = value
-    return found

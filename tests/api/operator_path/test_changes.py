@@ -18,7 +18,8 @@ async def test_new_parameters_replace_the_version_without_a_failed_request(share
         await traffic.more()
 
     assert traffic.failures == []
-    assert traffic.versions == sorted(traffic.versions) and set(traffic.versions) == {1, 2}
+    assert set(traffic.versions) == {1, 2}
+    assert traffic.versions[0] == 1 and set(traffic.versions[-5:]) == {2}
     assert [entry["version"] for entry in status["history"]] == [2, 1]
     assert len(shared.runs("params")) == 2
     assert shared.recorder.services_made("params") == 1
@@ -52,13 +53,13 @@ async def test_relaxed_bounds_serve_a_rejected_version_without_a_run(shared: Sit
     await shared.apply("relaxed", evaluation={"metrics": [{"name": "accuracy", "min": 0.3}]})
     await shared.serves("relaxed", 1)
     assert len(shared.runs("relaxed")) == 1
-    assert await shared.reasons("relaxed") == [
-        "RunStarted",
-        "RunSucceeded",
-        "VersionRejected",
-        "VersionAccepted",
-        "VersionServed",
-    ]
+    events = ["RunStarted", "RunSucceeded", "VersionRejected", "VersionAccepted", "VersionServed"]
+    await until(lambda: _told(shared, "relaxed", events), what=lambda: shared.reasons("relaxed"))
+
+
+async def _told(site: Site, name: str, events: list[str]) -> bool:
+    """Whether these events were sent, and no others; an event follows the status that it speaks of."""
+    return await site.reasons(name) == events
 
 
 async def test_stricter_bounds_leave_the_version_serving(shared: Site) -> None:

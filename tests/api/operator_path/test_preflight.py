@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.api.operator_path.api import MERGE, SERVICES, until
+from tests.api.operator_path.bodies import SECRET
 from tests.api.operator_path.conftest import Sites
-from tests.api.operator_path.site import SECRET, Site, message, told
+from tests.api.operator_path.site import Site, message, told
 
 SECRETS = "/api/v1/namespaces/{namespace}/secrets"
 Change = Callable[[Site], Awaitable[Any]]

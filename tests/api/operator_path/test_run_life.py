@@ -193,7 +193,7 @@ async def test_as_many_runs_as_allowed_are_on_at_a_time(sites: Sites) -> None:
         for name in names:
             await site.apply(name)
         for left in (2, 1, 0):
-            await until(lambda left=left: _waiting(site, names, left))  # type: ignore[misc]
+            await until(lambda left=left: _waiting(site, names, left))
             assert [state for name in names for state in site.run_states(name)].count("RUNNING") == 1
             running = next(name for name in names if "RUNNING" in site.run_states(name))
             lessons[running].go.set()
