@@ -1,6 +1,6 @@
 """The trainer against its controls, in one run: the ratios that it promises.
 
-    python -m bench.trainer [--rounds 5] [--only fit,upload] [--folder DIR]
+    python -m bench.trainer [--rounds 5] [--only fit,upload,accuracy] [--folder DIR] [--mnist DIR]
 
 Controls and ours take turns, so that a machine that is slow for a while is slow for both. What is printed are medians,
 with the smallest and the largest; the exit code is 1 where a gate is missed.
@@ -91,7 +91,32 @@ def uploads(rounds: int, folder: Path) -> list[Row]:
     return rows
 
 
-_PARTS: dict[str, Callable[[int, Path], list[Row]]] = {"fit": fit, "upload": uploads}
+def accuracy(rounds: int, folder: Path, mnist: Path | None = None) -> list[Row]:
+    """Measure the image classifier's defaults: on the digits with five seeds, and once on as many images as MNIST's."""
+    rows = []
+    for network in ("dense", "convolutional"):
+        found = [_classified("digits", network, str(seed)) for seed in range(5)]
+        points = [each["accuracy"] for each in found]
+        rows.append(Row(f"{network} on digits, worst of five seeds", points, ">= 0.97", min(points) >= 0.97))
+    where = str(mnist) if mnist else "images"
+    found = [_classified(where, "convolutional", "0", str(folder))]
+    name = "MNIST" if mnist else "60,000 distorted digits"
+    points, seconds = ([each[key] for each in found] for key in ("accuracy", "seconds"))
+    rows.append(Row(f"convolutional on {name}", points, ">= 0.975", min(points) >= 0.975))
+    rows.append(Row("the same, seconds of training", seconds, "<= 60 s", max(seconds) <= 60, " s"))
+    return rows
+
+
+def _classified(*arguments: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.trainer_accuracy", *arguments]
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, env=quiet, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    print(f"  {' '.join(arguments[:3])}: {found['accuracy']:.4f}, {found['seconds']:.1f} s", flush=True)
+    return found
+
+
+_PARTS: dict[str, Callable[..., list[Row]]] = {"fit": fit, "upload": uploads, "accuracy": accuracy}
 
 
 def main() -> int:
@@ -100,10 +125,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="at least five for numbers to quote")
     parser.add_argument("--only", default=",".join(_PARTS), help="parts, with commas")
     parser.add_argument("--folder", type=Path, help="where made images are kept between runs")
+    parser.add_argument("--mnist", type=Path, help="MNIST's own files, where they are there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-trainer-") as temporary:
         folder = given.folder or Path(temporary)
-        rows = [row for part in given.only.split(",") for row in _PARTS[part](given.rounds, folder)]
+        more = {"accuracy": {"mnist": given.mnist}}
+        parts = [(_PARTS[part], more.get(part, {})) for part in given.only.split(",")]
+        rows = [row for part, options in parts for row in part(given.rounds, folder, **options)]
     print(f"\n{'':<58} {'median  (smallest … largest)':<32} gate")
     print("\n".join(row.line() for row in rows))
     return 0 if all(row.kept for row in rows) else 1

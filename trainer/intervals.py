@@ -58,4 +58,5 @@ def of_classification(
         "loss": mean(metrics.losses(probabilities, labels)),
         "macro_f1": macro_f1(predicted, labels),
     }
-    return {name: list(interval) for name, interval in found.items() if interval}
+    # No metric here can be negative, though half of a normal interval may.
+    return {name: [max(interval[0], 0.0), interval[1]] for name, interval in found.items() if interval}

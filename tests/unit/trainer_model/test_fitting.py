@@ -83,10 +83,9 @@ def test_balanced_weights_make_every_class_count_the_same() -> None:
     assert found[labels].mean() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("network", ["dense", "convolutional"])
-def test_the_same_seed_is_the_same_model_bit_for_bit(network: str, tmp_path: Path) -> None:
+def test_the_same_seed_is_the_same_model_bit_for_bit(tmp_path: Path) -> None:
     how = {
-        "network": network,
+        "network": "convolutional",
         "augmentation": 0.1,
         "classWeights": "balanced",
         "earlyStopping": 3,

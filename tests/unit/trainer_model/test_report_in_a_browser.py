@@ -67,7 +67,7 @@ def frames(states: list[str], widths: tuple[int, ...]) -> str:
             look = f"display:block;border:0;width:{width}px;height:{HEIGHT}px"
             parts.append(f'<iframe id="{state}-{width}" style="{look}" srcdoc="{content}"></iframe>')
     script = f"<script>addEventListener('load', () => {{{MEASURE}}})</script>"
-    return f'<!doctype html><body style="margin:0">{"".join(parts)}<pre id="found"></pre>{script}'
+    return f'<!doctype html><meta charset="utf-8"><body style="margin:0">{"".join(parts)}<pre id="found"></pre>{script}'
 
 
 def chromium(folder: Path, *options: str) -> str:
