@@ -140,8 +140,9 @@ def test_the_container_can_change_nothing_and_has_no_privilege(objects: list[Jso
     assert not [volume for volume in spec["volumes"] if set(volume) - {"name", "projected"}]
 
 
-def test_kopf_is_told_a_users_name(objects: list[Json]) -> None:
-    assert [one for one in container(objects)["env"] if one["name"] == "USER" and one["value"]]
+@pytest.mark.parametrize("name", ["USER", "HOME"])
+def test_a_bare_uid_is_told_what_it_is_asked_for_at_the_start(objects: list[Json], name: str) -> None:
+    assert [one for one in container(objects)["env"] if one["name"] == name and one["value"]]
 
 
 def test_the_token_for_kubeflow_pipelines_is_for_them_and_where_it_is_looked_for(objects: list[Json]) -> None:
