@@ -44,8 +44,21 @@ S3 by environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, 
 a recipe is a Python module with train and evaluate: python -m pydoc trainer.recipe
 """
 _FORMATS = """\
-Understood are MNIST's IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-…, gzipped or not)
-and .npz (x_train, y_train, x_test, y_test, or images and labels). Which it is, is seen from the files.
+What is understood, seen from the files:
+  IDX        MNIST's files (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-…), gzipped or not
+  .npz       x_train, y_train, x_test, y_test, or images and labels
+  images     a folder a class of PNG and JPEG, below train/ and test/ or not
+  TFRecord   examples with image (PNG, JPEG) and label, as TensorFlow Datasets prepares them
+  CSV        with a header and a column of labels; train.csv and test.csv, or one that is divided
+The download step unpacks .tar.gz, .tar and .zip of any of these.
+
+Whatever the recipe, --parameters may also say how to read:
+  dataFormat          idx, npz, images, tfrecord or csv, where the files do not tell
+  imageSize           images, TFRecord: scale all to HEIGHTxWIDTH, such as 28x28
+  imageChannels       images, TFRecord: 1 grey, 3 colour; as they are
+  labelColumn         CSV: the column to predict (label)
+  categoricalColumns  CSV: columns whose numbers are only names, separated by commas
+  ignoredColumns      CSV: columns to leave out, separated by commas
 """
 
 

@@ -19,9 +19,14 @@ model just trained *and* for the one serving now, which an older recipe may have
 signature ``serving_default`` and nothing else (`trainer.saved_model.predictions` does). Raise any exception
 where a model cannot take the data.
 
+Where the data is a CSV file, ``inputs`` is a `trainer.table.Table` of named columns, and the signature has one
+input a column (`trainer.recipes.tabular` is an example). Images that may not fit into memory come as
+`trainer.rows.Rows`, which reads them as it is indexed: take slices or numbers of it, not all at once.
+
 A module may also hold ``PARAMETERS``, a sequence of `Parameter`. With it, `parameters` arrives complete with
 defaults, and unknown or ill-typed ones end the step before any work is done; without it, they arrive as the
-user wrote them.
+user wrote them. Parameters that say how to read the data (``dataFormat``, ``labelColumn``, … in `trainer.reading`)
+are not the recipe's: they are taken out before, whatever the recipe.
 
 Both functions run in a fresh process, in steps of their own and possibly on different machines: nothing
 passes from one to the other but the files in `model_dir`.
@@ -122,7 +127,7 @@ class Recipe:
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
             if name not in known:
-                near = _nearest(name, list(known)) or f"; it has {', '.join(known)}"
+                near = _nearest(name, [*known, *_about_data()]) or f"; it has {', '.join(known)}"
                 raise WrongInput(f"{self.entrypoint} has no parameter {name}{near}")
         return {name: known[name].value(given.get(name, known[name].default)) for name in known}
 
@@ -187,6 +192,12 @@ def _described(entrypoint: str, found: Any) -> tuple[Parameter, ...] | None:
     if not isinstance(found, Sequence) or not all(isinstance(each, Parameter) for each in found):
         raise WrongInput(f"entrypoint {entrypoint}: PARAMETERS is not a sequence of trainer.recipe.Parameter")
     return tuple(found)
+
+
+def _about_data() -> tuple[str, ...]:
+    from trainer import reading  # which describes its parameters as recipes do
+
+    return tuple(parameter.name for parameter in reading.PARAMETERS)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer_data.builders import image_folder, jpeg, pictures, png, written
-from trainer import data, rows
+from trainer import data, recipe, rows
 from trainer.errors import WrongInput
 from trainer.reading import Reading, separated
 
@@ -218,3 +218,8 @@ def test_a_parameter_for_another_format_is_told(tmp_path: Path) -> None:
 def test_a_format_that_is_said_but_not_there_is_told(data_format: str, tmp_path: Path) -> None:
     with pytest.raises(WrongInput, match=r"holds no .* only test/"):
         data.read(written(tmp_path, both(pictures(6))), Reading(data_format=data_format))
+
+
+def test_a_data_parameter_that_is_misspelt_is_told_by_its_name() -> None:
+    with pytest.raises(WrongInput, match="has no parameter labelCollumn; did you mean labelColumn"):
+        recipe.load("trainer.recipes.tabular").complete({"labelCollumn": "kind"})
