@@ -143,6 +143,8 @@ def _trained_words(seen: Observation, status: Status, found: Findings) -> tuple[
             reason = reasons.SUBMISSION_UNCERTAIN if run.message else reasons.TRAINING
             return "Unknown", reason, run.message or f"{words}; being submitted"
         return "Unknown", reasons.RUN_STUCK if run.message else reasons.TRAINING, run.message or words
+    if isinstance(seen.recovery, Unknown):  # nothing is planned before it is known what there was
+        return "Unknown", seen.recovery.reason, seen.recovery.message
     if preflight is not None and preflight.problems:
         text = "; ".join(problem.message for problem in preflight.problems)
         return "Unknown", preflight.problems[0].reason, text
