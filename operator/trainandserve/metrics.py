@@ -16,8 +16,16 @@ ACTIONS = Counter("trainandserve_actions_total", "Effects, by kind and how they 
 WRITES = Counter("trainandserve_writes_total", "Writes of a resource's own status.", ["what"])
 NOTES = Counter("trainandserve_events_total", "Kubernetes events sent, by reason.", ["reason"])
 QUEUE = Gauge("trainandserve_queue_depth", "Resources that wait for a pass.")
+QUEUE_AGE = Gauge(
+    "trainandserve_queue_oldest_seconds", "How long the resource that waits longest has waited for a pass."
+)
 LEADING = Gauge("trainandserve_leading", "1 while this process holds the lease.")
 RESOURCES = Gauge("trainandserve_resources", "Resources, by phase.", ["phase"])
+CONDITIONS = Gauge(
+    "trainandserve_conditions",
+    "Resources, by what a condition of theirs says.",
+    ["type", "status", "reason"],
+)
 APPLY_TO_RUN = Histogram(
     "trainandserve_apply_to_run_seconds",
     "From the creation of a resource to its first run, in seconds.",

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import kopf
 
@@ -27,6 +27,7 @@ from .observe.workflows import WORKFLOWS
 from .observe.world import Memory, NotLeadingError, World
 from .queue import Queue
 from .reconcile import reconcile
+from .resource import Phase
 from .settings import Settings
 from .slots import Slots
 from .watches import Watches
@@ -46,6 +47,7 @@ class Operator:
         self._world = world
         self._leader = leader
         self._queue = Queue(metrics.QUEUE.set)
+        metrics.QUEUE_AGE.set_function(self._queue.oldest)
         self._watches = Watches(world.cache, self._queue)
         self._memories: dict[Key, Memory] = {}
         self._stop = asyncio.Event()
@@ -215,13 +217,16 @@ class Operator:
             self._queue.add(other)
 
     async def _count(self) -> None:
-        """Keep the gauge of resources by phase."""
+        """Keep the gauges of resources by phase and by what their conditions say."""
         while True:
-            phases = Counter(
-                resource.status.phase or "Pending" for resource in self._world.cache.all_resources()
-            )
-            for phase in ("Pending", "Queued", "Training", "RollingOut", "Serving", "Failed", "Suspended"):
+            resources = list(self._world.cache.all_resources())
+            phases = Counter(resource.status.phase or "Pending" for resource in resources)
+            for phase in get_args(Phase):
                 metrics.RESOURCES.labels(phase).set(phases[phase])
+            found = [condition for resource in resources for condition in resource.status.conditions]
+            metrics.CONDITIONS.clear()
+            for labels, number in Counter((one.type, one.status, one.reason) for one in found).items():
+                metrics.CONDITIONS.labels(*labels).set(number)
             await asyncio.sleep(15)
 
 

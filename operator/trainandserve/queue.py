@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from .cache import Key
@@ -18,7 +19,7 @@ class Queue:
     """
 
     def __init__(self, changed: Callable[[int], None] = lambda _: None) -> None:
-        self._waiting: set[Key] = set()
+        self._waiting: dict[Key, float] = {}  # since when, the longest first
         self._order: asyncio.Queue[Key | None] = asyncio.Queue()
         self._working: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -30,6 +31,11 @@ class Queue:
         """Keys that wait for a worker."""
         return len(self._waiting)
 
+    def oldest(self) -> float:
+        """Seconds for which the key that waits longest has been waiting for a worker; 0 when none waits."""
+        since = next(iter(self._waiting.values()), None)
+        return 0.0 if since is None else time.monotonic() - since
+
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is worked on; timers do not count."""
@@ -39,7 +45,7 @@ class Queue:
         """Have a key worked on as soon as a worker is free."""
         if self._closed or key in self._waiting:
             return
-        self._waiting.add(key)
+        self._waiting[key] = time.monotonic()
         if key not in self._working:
             self._order.put_nowait(key)
         self._changed(len(self._waiting))
@@ -79,7 +85,7 @@ class Queue:
         if key is None or self._closed:
             self._order.put_nowait(None)  # for the other workers
             return None
-        self._waiting.discard(key)
+        self._waiting.pop(key, None)
         self._working.add(key)
         self._changed(len(self._waiting))
         return key

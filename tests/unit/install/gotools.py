@@ -96,9 +96,10 @@ class Tool:
 
 KUSTOMIZE = Tool("kustomize", HERE / "go" / "kustomize", "sigs.k8s.io/kustomize/kustomize/v5")
 HELM = Tool("helm", HERE / "go" / "helm", "helm.sh/helm/v3/cmd/helm", slow=True)
+PROMQL = Tool("promql", HERE / "go" / "promql", slow=True)
 KSTATUS = Tool("kstatus", GITOPS / "go" / "kstatus", slow=True)
 ARGOCD = Tool("argocd-health", GITOPS / "go" / "argocd", slow=True)
-TOOLS = (KUSTOMIZE, HELM, KSTATUS, ARGOCD)
+TOOLS = (KUSTOMIZE, HELM, PROMQL, KSTATUS, ARGOCD)
 
 
 def _cache() -> Path:
