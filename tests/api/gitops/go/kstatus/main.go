@@ -56,11 +56,11 @@ func run() error {
 		if err != nil {
 			return fmt.Errorf("resource %d: flux's kstatus: %w", i, err)
 		}
-		evaluated, err := evaluator.Evaluate(context.Background(), resource)
-		if err != nil {
-			return fmt.Errorf("resource %d: expressions: %w", i, err)
+		expressions := status.UnknownStatus // what Flux's reader makes of an error, and waits on
+		if evaluated, err := evaluator.Evaluate(context.Background(), resource); err == nil {
+			expressions = status.Status(evaluated.Status)
 		}
-		answers = append(answers, answer{string(plain.Status), string(flux.Status), string(evaluated.Status)})
+		answers = append(answers, answer{string(plain.Status), string(flux.Status), string(expressions)})
 	}
 	return json.NewEncoder(os.Stdout).Encode(answers)
 }
