@@ -6,12 +6,12 @@ RUN := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api crds pins clean
+.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api campaign fuzz-archives bench-trainer bench-trainer-data crds pins clean
 .NOTPARALLEL:
 
 help: ## List what there is
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-19s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## From `kubectl apply` to a served model, retrained twice under load, on this machine (4 minutes)
 	@$(RUN) -m sandbox.demo
@@ -52,6 +52,18 @@ unit: environment ## Tests that need nothing but .venv (ARGS="-k some_words")
 
 api: setup ## Tests against the real control plane (ARGS="-k some_words")
 	@$(RUN) -m pytest tests/api -n 2 $(ARGS)
+
+campaign: setup ## Every test, the many crash points and faults too, of which `make test` runs a few
+	@$(RUN) -m pytest tests -n 2 -m "campaign or not campaign" $(ARGS)
+
+fuzz-archives: environment ## 5,000 fuzzed archives against the trainer's unpacking
+	@TRAINER_FUZZED_ARCHIVES=5000 $(RUN) -m pytest -q tests/unit/trainer_data/test_fuzzed_archives.py $(ARGS)
+
+bench-trainer: environment ## The trainer's speed and accuracy against its controls (ARGS="--only fit,upload,accuracy")
+	@$(RUN) -m bench.trainer $(ARGS)
+
+bench-trainer-data: environment ## Unpacking, and training on more data than memory
+	@$(RUN) -m bench.trainer_data $(ARGS)
 
 crds: environment ## Generate crds/ from the operator's models
 	@$(RUN) -m trainandserve crd > crds/.new && mv crds/.new crds/trainandserves.yaml

@@ -79,13 +79,17 @@ class Api:
                 yield event["type"], event["object"]
 
 
+PATIENCE = 3.0
+"""Factor on every deadline: it is there for what never comes, and a busy machine is no failure."""
+
+
 async def until(
     holds: Callable[[], Any],
     seconds: float = 30.0,
     what: Callable[[], Awaitable[object]] | None = None,
 ) -> Any:
     """Poll a condition, awaitable or not, until it is true; its value. `what` tells what was there instead in the end."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE * seconds
     while True:
         value = holds()
         value = await value if asyncio.iscoroutine(value) else value
@@ -93,5 +97,5 @@ async def until(
             return value
         if time.monotonic() > deadline:
             seen = f": {json.dumps(await what(), indent=1, default=str)}" if what else ""
-            raise AssertionError(f"not within {seconds:g} s{seen}")
+            raise AssertionError(f"not within {PATIENCE * seconds:g} s{seen}")
         await asyncio.sleep(0.04)

@@ -13,14 +13,15 @@ from tests.api.operator_path.site import Site
 from tests.api.operator_path.training import Lesson
 
 STATUS = "/trainandserves/digits/status$"
+campaign = pytest.mark.campaign
 WRITES = [
-    pytest.param("PATCH", "/trainandserves/digits$", "", id="the finalizer"),
-    pytest.param("PUT", STATUS, "", id="first sight"),
+    pytest.param("PATCH", "/trainandserves/digits$", "", id="the finalizer", marks=campaign),
+    pytest.param("PUT", STATUS, "", id="first sight", marks=campaign),
     pytest.param("PUT", STATUS, '"state": ?"Submitting"', id="the intent to submit"),
-    pytest.param("PUT", STATUS, '"state": ?"Running"', id="the adopted run"),
+    pytest.param("PUT", STATUS, '"state": ?"Running"', id="the adopted run", marks=campaign),
     pytest.param("PUT", STATUS, '"verdict":', id="the verdict"),
     pytest.param("PATCH", "/inferenceservices/digits$", "", id="the InferenceService"),
-    pytest.param("PUT", STATUS, '"proof":', id="the proof"),
+    pytest.param("PUT", STATUS, '"proof":', id="the proof", marks=campaign),
 ]
 
 
@@ -33,7 +34,7 @@ async def test_killed_before_a_write_or_before_its_answer(
     operator = await site.start_operator()
     point = operator.proxy.stop_at(method, path, when, says=says)
     await site.apply("digits")
-    await asyncio.wait_for(point.reached.wait(), 20)
+    await asyncio.wait_for(point.reached.wait(), 60)
     await site.restart_operator()
     await _ends_as_ever(site)
 
