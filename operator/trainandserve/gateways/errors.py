@@ -46,5 +46,5 @@ class Conflict(GatewayError):
 
 def brief(text: object, limit: int = 400) -> str:
     """A foreign message cut to what fits into a condition, on one line."""
-    line = " ".join(str(text).split())
+    line = " ".join(str(text if text is not None else "").split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -58,7 +58,8 @@ def _pod_trouble(pods: Sequence[Json]) -> tuple[Problem | None, bool]:
         step = _step(pod)
         for condition in pod.get("status", {}).get("conditions") or ():
             if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
-                words = f"step {step} waits for a node: {brief(condition.get('message'))}"
+                words = f"step {step} waits for a node: {brief(condition.get('message'))}; where its placement was wrong, "
+                words += "correct it and set the annotation trainandserve.io/retrain to a new value"
                 return Problem(reasons.RUN_STUCK, words), True
         for waiting in _waiting(pod):
             reason = str(waiting.get("reason", ""))
