@@ -111,6 +111,8 @@ class Shell:
         (folder / "trainer").mkdir()
         (folder / "trainer" / "__init__.py").touch()
         (folder / "trainer" / "__main__.py").write_text(FAKE_TRAINER)
+        # KFP's local runner does not quote the path of Python, which may hold a blank.
+        (folder / "environment").symlink_to(Path(sys.prefix))
 
     def run(self, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a Python program that finds the recording trainer; output and errors together, as in a pod's log."""
@@ -121,7 +123,7 @@ class Shell:
             **environment,
         }
         return subprocess.run(
-            [sys.executable, "-c", program, *arguments],
+            [self.folder / "environment" / "bin" / "python", "-c", program, *arguments],
             check=False,
             cwd=self.folder,
             env={**os.environ, **added},
