@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
-import boto3
+import boto3.session
 import pytest
 
 from sandbox.digits import write_digits
@@ -30,7 +30,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
+    client = boto3.session.Session().client("s3")
     name = f"bucket-{next(_buckets)}"
     client.create_bucket(Bucket=name)
     return Bucket(name, client)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
+import boto3.session
 import pytest
 
 from sandbox.s3 import S3Server
@@ -46,13 +46,13 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> st
     }.items():
         monkeypatch.setenv(name, value)
     name = f"b-{abs(hash(tmp_path))}"
-    boto3.client("s3").create_bucket(Bucket=name)
+    boto3.session.Session().client("s3").create_bucket(Bucket=name)
     return name
 
 
 def put(bucket: str, **objects: bytes) -> None:
     for key, content in objects.items():
-        boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+        boto3.session.Session().client("s3").put_object(Bucket=bucket, Key=key, Body=content)
 
 
 def found(folder: Path) -> dict[str, bytes]:
