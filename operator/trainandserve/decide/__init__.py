@@ -15,9 +15,11 @@ from .abandoned import stop_abandoned_runs
 from .conditions import summarise
 from .deletion import let_go
 from .gate import judge
+from .promotion import promote
+from .proof import prove
 from .recovery import rebuild_lost_status
-from .rollout import promote, prove, serve
 from .run import follow_run
+from .service import serve
 from .sight import first_sight
 from .training import plan_run
 

@@ -9,7 +9,7 @@ from .. import reasons
 from ..observation import Deployment, Observation, Policy, Problem, Unknown
 from ..plan import Plan
 from ..resource import Condition, Phase, Served, Status
-from . import rollout
+from . import workload
 from .run import active
 from .training import intent, made_already, retries_exhausted
 
@@ -79,7 +79,7 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
     due = intent(seen.resource, status, seen.policy)
     problem = _problem(seen)
     rolling = served.target is not None and not (
-        served.target.run_id == served.run_id and rollout.in_place(seen.deployment, served.target)
+        served.target.run_id == served.run_id and workload.in_place(seen.deployment, served.target)
     )
     return Findings(
         answers=served.version is not None and _has_ready_pods(seen),
@@ -107,7 +107,7 @@ def _ended(seen: Observation, status: Status, policy: Policy) -> bool:
 
 def _problem(seen: Observation) -> Problem | None:
     """The first thing outside that is missing or unknown."""
-    if rollout.not_ours(seen):
+    if workload.not_ours(seen):
         return Problem(
             reasons.NOT_OURS,
             f"an InferenceService {seen.resource.metadata.name} exists that this resource did not make; it is left alone: "
@@ -204,7 +204,7 @@ def _model_served(seen: Observation, status: Status, found: Findings, now: datet
 
 def _served_words(seen: Observation, status: Status, found: Findings, now: datetime) -> tuple[str, str, str]:
     served = status.served or Served()
-    if rollout.not_ours(seen) and found.problem:
+    if workload.not_ours(seen) and found.problem:
         return "False", reasons.NOT_OURS, found.problem.message
     if served.target is None:
         return "False", reasons.NOTHING_TO_SERVE, "no version was accepted yet; nothing is served"

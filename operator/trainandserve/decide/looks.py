@@ -10,7 +10,7 @@ from ..names import FINALIZER
 from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..plan import Plan
 from ..resource import Served
-from . import rollout
+from . import workload
 from .recovery import rebuild_lost_status
 from .run import ENDED, active, superseded
 from .training import Intent, intent, unjudged
@@ -87,7 +87,7 @@ def _for_serving(seen: Observation, now: datetime) -> set[Look]:
     served = seen.resource.status.served or Served()
     if served.target is None:
         return set()
-    if rollout.rolled_out(seen.deployment, served.target):
+    if workload.rolled_out(seen.deployment, served.target):
         return {Look.PROBE} if served.run_id != served.target.run_id else set()
     return {Look.SERVER_PODS} if now >= served.target.since + _SERVER_PODS_AFTER else set()
 

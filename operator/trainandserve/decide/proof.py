@@ -1,4 +1,4 @@
-"""What is to be served, is it proven to serve, and must the InferenceService change?"""
+"""Is what is to be served proven to serve?"""
 
 from __future__ import annotations
 
@@ -7,92 +7,15 @@ from datetime import datetime, timedelta
 from .. import reasons
 from ..durations import format_duration
 from ..hashes import gate_hash
-from ..inference_service import differs, left_over, manifest
-from ..names import RUN_ID
-from ..observation import ABSENT, Deployment, InferenceService, Observation, Unknown
-from ..plan import ApplyInferenceService, DeleteInferenceService, Note, Plan
-from ..resource import Candidate, Served, Status, Target, Verdict
+from ..observation import Deployment, InferenceService, Observation
+from ..plan import Note, Plan
+from ..resource import Served, Status, Target, Verdict
 from .gate import remember
+from .workload import applied, in_place, rolled_out
 
 _PROBE_PAUSE = timedelta(seconds=1)
 _LOOK_AGAIN = timedelta(seconds=5)
 _STUCK_LOOK = timedelta(seconds=30)
-
-
-def promote(seen: Observation, plan: Plan, now: datetime) -> Plan:
-    """Make an accepted candidate the target: what is stored here is applied, by whoever finds it."""
-    candidate, served = plan.status.candidate, plan.status.served or Served()
-    if (
-        seen.resource.spec.suspend
-        or candidate is None
-        or candidate.verdict is None
-        or not candidate.verdict.accepted
-    ):
-        return plan
-    if served.target is not None and (
-        served.target.version >= candidate.version or _comes_first(seen, served, served.target)
-    ):
-        return plan
-    return plan.then(status=plan.status.changed(served=served.changed(target=_target(candidate, now))))
-
-
-def _comes_first(seen: Observation, served: Served, target: Target) -> bool:
-    """Whether a version that was applied must be proven before the next: until then there is no version to go back to.
-
-    So it is with the first version ever, and with what serves when the status was lost.
-    """
-    return served.version is None and applied(seen, target)
-
-
-def applied(seen: Observation, target: Target) -> bool:
-    """Whether the InferenceService, as it was seen, is ours and asks for the target's model."""
-    service = seen.inference_service
-    return (
-        isinstance(service, InferenceService) and not not_ours(seen) and run_applied(service) == target.run_id
-    )
-
-
-def run_applied(service: InferenceService) -> str | None:
-    """The run whose model an InferenceService asks for, by our annotation."""
-    predictor = service.body.get("spec", {}).get("predictor") or {}
-    found: str | None = (predictor.get("annotations") or {}).get(RUN_ID)
-    return found
-
-
-def _target(candidate: Candidate, now: datetime) -> Target:
-    return Target(
-        version=candidate.version,
-        run_id=candidate.run_id,
-        uri=candidate.uri,
-        result_digest=candidate.result_digest,
-        training_hash=candidate.training_hash,
-        metrics=candidate.metrics,
-        since=now,
-    )
-
-
-def rolled_out(deployment: object, target: Target) -> bool:
-    """Whether every pod of the model server is one of the target's, and available."""
-    return carries(deployment, target) and isinstance(deployment, Deployment) and deployment.settled
-
-
-def carries(deployment: object, target: Target) -> bool:
-    """Whether the Deployment's pod template is the target's: its run and its model."""
-    return (
-        isinstance(deployment, Deployment)
-        and deployment.run_id == target.run_id
-        and deployment.source_uri == target.uri
-    )
-
-
-def in_place(deployment: object, target: Target) -> bool:
-    """Whether a proven version has the place for itself: no pod of another template, and at least one that is available.
-
-    Not as strict as `rolled_out`: an autoscaler's new pods are no rollout.
-    """
-    if not isinstance(deployment, Deployment) or not carries(deployment, target):
-        return False
-    return deployment.updated >= deployment.replicas and deployment.available > 0
 
 
 def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -228,48 +151,3 @@ def _reject(seen: Observation, status: Status, target: Target, why: str, now: da
         at=now,
     )
     return status.changed(candidate=candidate.changed(verdict=verdict))
-
-
-def not_ours(seen: Observation) -> bool:
-    """Whether an InferenceService of our name belongs to somebody else."""
-    service = seen.inference_service
-    return isinstance(service, InferenceService) and not service.controlled_by(seen.resource.metadata.uid)
-
-
-def serve(seen: Observation, plan: Plan, now: datetime) -> Plan:
-    """Apply the InferenceService where it is not what the stored target asks for; never one that is not ours."""
-    service = seen.inference_service
-    if seen.resource.spec.suspend or isinstance(service, Unknown) or service is None or not_ours(seen):
-        return plan
-    target = plan.status.served.target if plan.status.served else None
-    if target is None:
-        if isinstance(service, InferenceService) and _failed_to_serve(plan.status, run_applied(service)):
-            return plan.then(DeleteInferenceService())
-        return plan
-    wanted = manifest(seen.resource, target, seen.policy)
-    if service is not ABSENT and not differs(wanted, service.body) and not left_over(wanted, service.body):
-        return plan
-    plan = _with_time_for_proof(seen, plan, target, now)
-    served = plan.status.served
-    assert served is not None and served.target is not None
-    version = service.resource_version if isinstance(service, InferenceService) else ""
-    # Looked at again with a growing pause: an apply that is refused, or undone by others, must not become a loop.
-    return plan.then(ApplyInferenceService(served.target, version), again=True)
-
-
-def _with_time_for_proof(seen: Observation, plan: Plan, target: Target, now: datetime) -> Plan:
-    """The time for the proof begins when the target is applied, however long that could not be done."""
-    served = plan.status.served
-    if served is None or applied(seen, target) or now < target.since + seen.policy.proof_deadline / 10:
-        return plan  # moved seldom: every move is a write
-    return plan.then(status=plan.status.changed(served=served.changed(target=target.changed(since=now))))
-
-
-def _failed_to_serve(status: Status, run_id: str | None) -> bool:
-    """Whether what is applied was rejected since: it must not come to serve later by itself."""
-    return any(
-        entry.run_id == run_id and entry.verdict == reasons.FAILED_TO_SERVE for entry in status.history
-    )
-
-
-__all__ = ["carries", "not_ours", "promote", "prove", "rolled_out", "serve"]
