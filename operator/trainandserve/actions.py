@@ -10,9 +10,9 @@ from . import metrics, names, reasons
 from .credentials import data_secret, evaluation_secret
 from .decide.recovery import describe
 from .events import send
-from .gateways.errors import GatewayError, NotFound, Refused
+from .gateways.errors import Denied, GatewayError, NotFound, Refused
 from .gateways.kfp import Submission
-from .inference_service import API, manifest
+from .inference_service import API, candidate_manifest, manifest
 from .observation import Result
 from .observe.results import read_checked, secret_access, storage_access
 from .observe.workflows import WORKFLOWS
@@ -21,7 +21,9 @@ from .pipeline import CompiledPipeline, PipelineInputs, compile_pipeline, run_pa
 from .plan import (
     Action,
     AddFinalizer,
+    ApplyCandidateService,
     ApplyInferenceService,
+    DeleteCandidateService,
     DeleteInferenceService,
     DeleteVersions,
     DeleteWorkflow,
@@ -62,7 +64,12 @@ async def perform(world: World, resource: TrainAndServe, action: Action) -> None
         case ApplyInferenceService(target, version):
             await _apply(world, resource, target, version)
         case DeleteInferenceService():
-            await _delete_inference_service(world, resource)
+            await _delete_service(world, resource, resource.metadata.name)
+        case ApplyCandidateService(target, version):
+            await _apply_candidate(world, resource, target, version)
+        case DeleteCandidateService():
+            if candidate := names.candidate_service(*resource.key):
+                await _delete_service(world, resource, candidate)
         case ReleaseInferenceService():
             await _release(world, resource)
         case DeleteVersions():
@@ -162,28 +169,40 @@ async def _compile(world: World, resource: TrainAndServe) -> CompiledPipeline:
 # --- The InferenceService -----------------------------------------------------------------------------------------
 
 
-def _service_path(resource: TrainAndServe) -> str:
-    namespace, name = resource.key
-    return f"/apis/{API}/namespaces/{namespace}/inferenceservices/{name}"
+def _service_path(resource: TrainAndServe, name: str) -> str:
+    return f"/apis/{API}/namespaces/{resource.metadata.namespace}/inferenceservices/{name}"
 
 
 async def _apply(world: World, resource: TrainAndServe, target: Target, version: str) -> None:
     """Apply what is to be served, if its files are still those that were judged."""
     await _check_target(world, resource, target)
-    path = _service_path(resource)
-    body = manifest(resource, target, world.policy)
+    await _apply_service(world, resource, manifest(resource, target, world.policy), version)
+
+
+async def _apply_candidate(world: World, resource: TrainAndServe, target: Target, version: str) -> None:
+    """Apply what is to be proven without users, if its files are still those that were judged."""
+    name = names.candidate_service(*resource.key)
+    assert name is not None
+    await _check_target(world, resource, target)
+    await _apply_service(world, resource, candidate_manifest(resource, target, world.policy, name), version)
+
+
+async def _apply_service(world: World, resource: TrainAndServe, body: dict[str, Any], version: str) -> None:
+    name = body["metadata"]["name"]
+    path, key = _service_path(resource, name), (resource.metadata.namespace, name)
     if version:
         body["metadata"]["resourceVersion"] = version
     elif live := await world.kubernetes.get(path):
         # The watch lags: it is there. The next pass decides from what it is.
-        world.cache.inference_services.put(resource.key, live)
+        world.cache.inference_services.put(key, live)
         return
     try:
         # Without force where none was seen: one that somebody made meanwhile is in conflict, not taken over.
         applied = await world.kubernetes.apply(path, body, force=bool(version))
     except Refused as error:
-        raise Refused(reasons.APPLY_REFUSED, f"the InferenceService was refused: {error.message}") from error
-    world.cache.inference_services.put(resource.key, applied)
+        reason = error.reason if isinstance(error, Denied) else reasons.APPLY_REFUSED
+        raise Refused(reason, f"the InferenceService was refused: {error.message}") from error
+    world.cache.inference_services.put(key, applied)
 
 
 async def _check_target(world: World, resource: TrainAndServe, target: Target) -> None:
@@ -199,22 +218,23 @@ async def _check_target(world: World, resource: TrainAndServe, target: Target) -
         )
 
 
-async def _delete_inference_service(world: World, resource: TrainAndServe) -> None:
-    live = await world.kubernetes.get(_service_path(resource))
+async def _delete_service(world: World, resource: TrainAndServe, name: str) -> None:
+    live = await world.kubernetes.get(_service_path(resource, name))
     if live is None:
-        world.cache.inference_services.drop(resource.key)
+        world.cache.inference_services.drop((resource.metadata.namespace, name))
     elif _is_ours(live, resource):
-        await world.kubernetes.delete(_service_path(resource), live["metadata"]["uid"])
+        await world.kubernetes.delete(_service_path(resource, name), live["metadata"]["uid"])
 
 
 async def _release(world: World, resource: TrainAndServe) -> None:
-    live = await world.kubernetes.get(_service_path(resource))
+    path = _service_path(resource, resource.metadata.name)
+    live = await world.kubernetes.get(path)
     if live is None or not _is_ours(live, resource):
         return
     metadata = live["metadata"]
     owners = [one for one in metadata.get("ownerReferences", ()) if one.get("uid") != resource.metadata.uid]
     patch = {"metadata": {"ownerReferences": owners or None, "resourceVersion": metadata["resourceVersion"]}}
-    body = await world.kubernetes.merge(_service_path(resource), patch)
+    body = await world.kubernetes.merge(path, patch)
     world.cache.inference_services.put(resource.key, body)
 
 

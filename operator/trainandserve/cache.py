@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .inference_service import is_our_apply
-from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, RUN_ID, SOURCE_URI
+from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, OWNER, RUN_ID, SOURCE_URI
 from .observation import Deployment, Workflow
 from .resource import TrainAndServe
 
@@ -131,7 +131,7 @@ class Cache:
                 yield found
 
     def deployment(self, key: Key) -> Deployment | None:
-        """The Deployment behind the resource's InferenceService."""
+        """The Deployment behind the InferenceService of that key."""
         body = self.deployments.get(key)
         return deployment(body) if body is not None else None
 
@@ -186,6 +186,7 @@ def deployment(body: Body) -> Deployment:
     """A Deployment, as far as it proves what is served."""
     template = body["spec"].get("template", {}).get("metadata", {}).get("annotations") or {}
     status = body.get("status") or {}
+    failed = [one for one in status.get("conditions") or () if one.get("type") == "ReplicaFailure"]
     return Deployment(
         run_id=template.get(RUN_ID),
         source_uri=template.get(SOURCE_URI),
@@ -196,11 +197,19 @@ def deployment(body: Body) -> Deployment:
         updated=status.get("updatedReplicas", 0),
         ready=status.get("readyReplicas", 0),
         available=status.get("availableReplicas", 0),
+        refusal=next((str(one.get("message")) for one in failed if one.get("status") == "True"), None),
     )
 
 
 def owner_of_deployment(body: Body) -> Key | None:
-    """The InferenceService that a Deployment belongs to, by KServe's label; that is also our resource's name."""
+    """The InferenceService that a Deployment belongs to, by KServe's label."""
     metadata = body["metadata"]
     name = (metadata.get("labels") or {}).get(INFERENCE_SERVICE_LABEL)
+    return (metadata["namespace"], name) if name else None
+
+
+def resource_of(body: Body) -> Key | None:
+    """The resource that an InferenceService belongs to, or a Deployment: KServe hands our label on to it."""
+    metadata = body["metadata"]
+    name = (metadata.get("labels") or {}).get(OWNER)
     return (metadata["namespace"], name) if name else None

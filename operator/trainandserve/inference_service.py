@@ -35,6 +35,25 @@ def manifest(resource: TrainAndServe, target: Target, policy: Policy) -> dict[st
     }
 
 
+def candidate_manifest(resource: TrainAndServe, target: Target, policy: Policy, name: str) -> dict[str, Any]:
+    """The second InferenceService, for one version: as the first would be, with one replica and no way from outside.
+
+    Nobody is sent to it, so nobody must be kept from it at its end: it has no preStop.
+    """
+    body = manifest(resource, target, policy)
+    body["metadata"]["name"] = name
+    body["metadata"]["labels"] |= {names.ROLE: "candidate", names.VISIBILITY: "cluster-local"}
+    body["spec"]["predictor"] |= {"minReplicas": 1, "maxReplicas": 1}
+    model = body["spec"]["predictor"]["model"]
+    model["readinessProbe"]["httpGet"]["path"] = _model_path(name)
+    model.pop("lifecycle", None)
+    return body
+
+
+def _model_path(name: str) -> str:
+    return f"/v1/models/{name}"
+
+
 def owner_reference(resource: TrainAndServe) -> dict[str, Any]:
     """What makes our resource the controller of the InferenceService, and has it collected with it."""
     return {
@@ -94,7 +113,7 @@ def _model(resource: TrainAndServe, serving: Serving, target: Target, policy: Po
         # A server that ends on loading its model says why in its last lines; without this only an exit code is left.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "readinessProbe": {
-            "httpGet": {"path": f"/v1/models/{resource.metadata.name}", "port": _PROBE_PORT},
+            "httpGet": {"path": _model_path(resource.metadata.name), "port": _PROBE_PORT},
             "periodSeconds": 2,
             "timeoutSeconds": 5,
             "failureThreshold": 3,

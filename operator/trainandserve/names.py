@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 from .resource import GROUP, TrainAndServe
@@ -18,10 +19,16 @@ CREDENTIALS = f"{GROUP}/credentials"
 OWNER = f"{GROUP}/name"
 """Label of the InferenceService: the resource it belongs to."""
 
+ROLE = f"{GROUP}/role"
+"""Label of the second InferenceService (``candidate``), on which a version is proven before users meet it."""
+
 MODEL_VERSION = f"{GROUP}/version"
 RUN_ID = f"{GROUP}/run-id"
 RESULT_DIGEST = f"{GROUP}/result-digest"
 TRAINING_HASH = f"{GROUP}/training-hash"
+
+VISIBILITY = "networking.kserve.io/visibility"
+"""Label by which KServe makes no way from outside the cluster (``cluster-local``)."""
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 STORAGE_SECRET = "serving.kserve.io/storageSecretName"
@@ -55,3 +62,27 @@ def model_uri(prefix: str) -> str:
 def predictor_deployment(name: str) -> str:
     """Name of the Deployment that KServe makes in Standard mode."""
     return f"{name}-predictor"
+
+
+HOST_LABEL = 63
+"""Longest label of a host name. KServe makes one of ``<name>-predictor-<namespace>``, ingress or not."""
+
+_DIGEST = 6
+
+
+def predictor_host(namespace: str, name: str) -> str:
+    """First label of the host name that KServe gives a predictor in Standard mode."""
+    return f"{predictor_deployment(name)}-{namespace}"
+
+
+def candidate_service(namespace: str, name: str) -> str | None:
+    """Name of the second InferenceService of a resource; None where its namespace's name leaves no room for one.
+
+    ``<name>-candidate``, or where that is too long for KServe a part of the name and a digest of the whole.
+    """
+    whole = f"{name}-candidate"
+    if len(predictor_host(namespace, whole)) <= HOST_LABEL:
+        return whole
+    end = f"-c{sha256(name.encode()).hexdigest()[:_DIGEST]}"
+    room = HOST_LABEL - len(predictor_host(namespace, end))
+    return f"{name[:room].rstrip('-')}{end}" if room > 0 else None

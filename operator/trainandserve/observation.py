@@ -130,6 +130,8 @@ class Deployment:
     updated: int
     ready: int
     available: int
+    refusal: str | None = None
+    """Why the API server lets no further pod be made, such as a quota."""
 
     @property
     def settled(self) -> bool:
@@ -170,6 +172,16 @@ class InferenceService:
         found: str | None = (self.body.get("status", {}).get("address") or {}).get("url")
         return found
 
+    @property
+    def refusal(self) -> str | None:
+        """Why KServe makes nothing of it, in its own words; the model has no part in that."""
+        status = self.body.get("status", {})
+        model = status.get("modelStatus") or {}
+        if model.get("transitionStatus") == "InvalidSpec":
+            return str((model.get("lastFailureInfo") or {}).get("message") or "InvalidSpec")
+        failed = [one for one in status.get("conditions") or () if one.get("reason") == "ReconcileFailed"]
+        return str(failed[0].get("message")) if failed else None
+
     def controlled_by(self, uid: str) -> bool:
         """Whether the resource with this uid is its controller."""
         owners = self.metadata.get("ownerReferences", ())
@@ -191,6 +203,8 @@ class ServerTrouble:
 
     message: str
     for_good: bool = False
+    waits: bool = False
+    """Whether the model has no part in it: no node with room, an image that cannot be pulled."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +251,9 @@ class Observation:
     policy: Policy
     inference_service: Reading[InferenceService] = ABSENT
     deployment: Reading[Deployment] = ABSENT
+    candidate_service: Reading[InferenceService] = ABSENT
+    """The second InferenceService, on which a version is proven before users meet it."""
+    candidate_deployment: Reading[Deployment] = ABSENT
     run: Reading[KfpRun] = None
     workflows: tuple[Workflow, ...] | Unknown | None = None
     workflow_phase: str | None = None
@@ -247,7 +264,9 @@ class Observation:
     preflight: Preflight | None = None
     result: Result | Problem | None = None
     probe: Probe | None = None
+    """Of the place where the target is to be proven now: the second InferenceService, then the first."""
     server_trouble: ServerTrouble | None = None
+    """Of the same place."""
     recovery: Recovery | Unknown | None = None
     failure: Problem | None = None
     """Why the last effect of this resource did not work."""

@@ -55,6 +55,19 @@ class DeleteInferenceService:
 
 
 @dataclass(frozen=True)
+class ApplyCandidateService:
+    """Server-side apply of the second InferenceService, on which a version is proven without users."""
+
+    target: Target
+    resource_version: str
+
+
+@dataclass(frozen=True)
+class DeleteCandidateService:
+    """Delete our second InferenceService."""
+
+
+@dataclass(frozen=True)
 class ReleaseInferenceService:
     """Take our owner reference off, so that the InferenceService outlives the resource."""
 
@@ -72,6 +85,8 @@ Action: TypeAlias = (
     | DeleteWorkflow
     | ApplyInferenceService
     | DeleteInferenceService
+    | ApplyCandidateService
+    | DeleteCandidateService
     | ReleaseInferenceService
     | DeleteVersions
 )

@@ -44,6 +44,7 @@ ROLLOUT_STUCK: Final = "RolloutStuck"  # A change of the model server does not g
 NOTHING_TO_SERVE: Final = "NothingToServe"  # No version was accepted yet.
 NOT_OURS: Final = "InferenceServiceNotOurs"  # An InferenceService of that name belongs to somebody else.
 APPLY_REFUSED: Final = "InferenceServiceRefused"  # The API server or KServe refused the InferenceService.
+ADMISSION_DENIED: Final = "AdmissionDenied"  # A webhook denied the InferenceService.
 MODEL_CHANGED: Final = "ModelChanged"  # The files of a version are not those that were judged.
 
 # What is missing outside

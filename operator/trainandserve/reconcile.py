@@ -18,7 +18,7 @@ from .gateways.errors import Conflict, GatewayError, NotFound, Refused
 from .gateways.kfp import IdNotHonouredError, NotTakenError
 from .observe import observe
 from .observe.world import Memory, World
-from .plan import Action, ApplyInferenceService, Note, Plan, SubmitRun
+from .plan import Action, ApplyCandidateService, ApplyInferenceService, Note, Plan, SubmitRun
 from .resource import Run, Status, TrainAndServe
 
 logger = logging.getLogger(__name__)
@@ -122,6 +122,8 @@ def described(action: Action) -> str:
             return f"SubmitRun version {run.version}, attempt {run.attempt}, id {run.id} ({run.reason})"
         case ApplyInferenceService(target, _):
             return f"ApplyInferenceService version {target.version}, run {target.run_id}"
+        case ApplyCandidateService(target, _):
+            return f"ApplyCandidateService version {target.version}, run {target.run_id}"
     return str(action)
 
 

@@ -8,7 +8,7 @@ upgrade of the operator would retrain models. Defaults therefore live in the cod
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -365,7 +365,10 @@ class Spec(Model):
 # --- The status ---------------------------------------------------------------------------------------------------
 
 Phase = Literal["Pending", "Queued", "Training", "RollingOut", "Serving", "Failed", "Suspended"]
+RolloutStage = Literal["Proving", "Promoting"]
 RunState = Literal["Submitting", "Running", "Stopping", "Succeeded", "Failed", "Lost", "Stopped"]
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 Text = Annotated[str, StringConstraints(max_length=2048)]
 Short = Annotated[str, StringConstraints(max_length=253)]
@@ -498,6 +501,39 @@ class Served(Model):
     target: Target | None = Field(None, description="The version that is to be served.")
     observed: Text | None = Field(None, description="What the cluster was last seen to serve.")
 
+    @property
+    def proven(self) -> Target | None:
+        """The proven version as one that could be served again; None where none was ever proven."""
+        if self.version is None:
+            return None
+        return Target(
+            version=self.version,
+            run_id=self.run_id or "",
+            uri=self.uri or "",
+            result_digest=self.result_digest or "",
+            training_hash=self.training_hash or "",
+            metrics=self.metrics or {},
+            since=self.since or _LONG_AGO,
+        )
+
+
+class Rollout(Model):
+    """How the version that is to be served comes to serve."""
+
+    version: int = Field(description="Version that is rolled out.")
+    run_id: Short = Field(description="Run that made it.")
+    stage: RolloutStage = Field(
+        description=(
+            "Proving: on an InferenceService of its own, without users. Promoting: the InferenceService that users "
+            "reach is changed to it."
+        )
+    )
+    since: datetime | None = Field(
+        None,
+        description="When the stage was seen to be under way in the cluster: its time limits count from here. Absent while it waits.",
+    )
+    message: Text | None = Field(None, description="What the stage waits for, or what holds it.")
+
 
 class HistoryEntry(Model):
     """One version of the past."""
@@ -544,6 +580,9 @@ class Status(Model):
     )
     candidate: Candidate | None = Field(None, description="The newest version whose result was read.")
     served: Served | None = Field(None, description="What serves, and what is to serve.")
+    rollout: Rollout | None = Field(
+        None, description="How the version that is to be served comes to serve; absent when it does."
+    )
     summary: Short | None = Field(
         None, description="The first metric of the newest version, for the printed table."
     )

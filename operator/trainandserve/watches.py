@@ -13,7 +13,7 @@ from typing import Any
 
 import kopf
 
-from .cache import Cache, Key, Store, owner_of_deployment
+from .cache import Cache, Key, Store, owner_of_deployment, resource_of
 from .gateways.errors import GatewayError, NoSuchKind, Refused
 from .gateways.kubernetes import Gone, Kubernetes
 from .inference_service import API
@@ -92,7 +92,7 @@ class Watches:
             self._cache.inference_services.drop(key, body["metadata"]["uid"])
         else:
             self._cache.inference_services.put(key, body)
-        self._wake(key)
+        self._wake(resource_of(body) or key)
 
     def _deployment(self, deleted: bool, body: dict[str, Any]) -> None:
         key = owner_of_deployment(body)
@@ -102,7 +102,7 @@ class Watches:
             self._cache.deployments.drop(key, body["metadata"]["uid"])
         else:
             self._cache.deployments.put(key, body)
-        self._wake(key)
+        self._wake(resource_of(body) or key)
 
     def _wake(self, key: Key) -> None:
         """Wake a resource that is there: the objects of others carry KServe's labels as well."""

@@ -6,7 +6,8 @@ each kind is watched apart. The invariants are those that can be seen from outsi
 - a version is one run's: its run id, uri and digest never change, and an id never stands for another attempt;
 - a run is not forgotten before it ended;
 - observedGeneration never falls;
-- what an InferenceService serves was accepted in a status that was stored earlier;
+- what an InferenceService serves was accepted in a status that was stored earlier, and what users reach was proven
+  without them before, where another version served;
 - the operator owns no field by anything but its apply;
 - when the finalizer goes, no InferenceService is owned by the resource any more.
 """
@@ -162,17 +163,19 @@ class Recorder:
         if event.deleted or not _applied_model(event.body):
             return  # of somebody else, or edited by somebody else a moment ago
         uri = event.body["spec"]["predictor"]["model"]["storageUri"]
-        earlier = [e for e in self.of("TrainAndServe", event.name) if e.revision < event.revision]
+        earlier = [e for e in self.of("TrainAndServe", _resource(event)) if e.revision < event.revision]
         if not any(_accepts(e.status, uri) for e in earlier):
             yield f"InferenceService {event.name}@{event.revision}: {uri} was not accepted before"
+        if event.name == _resource(event) and not any(_before_users(e.status, uri) for e in earlier):
+            yield f"InferenceService {event.name}@{event.revision}: {uri} was not proven without users before"
 
     def _finalizer(self, uid: str, events: list[Event]) -> Iterator[str]:
         gone = next((event for event in events if event.deleted), None)
         if gone is None:
             return
         last: dict[str, Event] = {}
-        for event in self.of("InferenceService", gone.name):
-            if event.revision < gone.revision:
+        for event in self.of("InferenceService"):
+            if _resource(event) == gone.name and event.revision < gone.revision:
                 last[event.uid] = event
         for event in last.values():
             if not event.deleted and uid in _owners(event.body):
@@ -198,6 +201,20 @@ def _accepts(status: Json, uri: str) -> bool:
     if verdict.get("accepted") and candidate.get("uri") == uri:
         return True
     return (served.get("target") or {}).get("uri") == uri
+
+
+def _resource(event: Event) -> str:
+    """Name of the resource that an InferenceService is of."""
+    found: str = (event.body["metadata"].get("labels") or {}).get("trainandserve.io/name", event.name)
+    return found
+
+
+def _before_users(status: Json, uri: str) -> bool:
+    """Whether a version may be before users: it serves, or its turn has come in the rollout."""
+    served, rollout = status.get("served") or {}, status.get("rollout") or {}
+    if served.get("uri") == uri:
+        return True
+    return (served.get("target") or {}).get("uri") == uri and rollout.get("stage") != "Proving"
 
 
 def _facts(event: Event) -> Iterator[tuple[str, str, Any]]:

@@ -11,7 +11,7 @@ from trainandserve import names, plan, reasons
 from trainandserve.decide import decide
 from trainandserve.decide.gate import remember
 from trainandserve.hashes import gate_hash, training_hash
-from trainandserve.inference_service import manifest
+from trainandserve.inference_service import candidate_manifest, manifest
 from trainandserve.observation import (
     Deployment,
     InferenceService,
@@ -30,6 +30,8 @@ from trainandserve.resource import (
     Candidate,
     Condition,
     Incumbent,
+    Rollout,
+    RolloutStage,
     Run,
     Served,
     Status,
@@ -109,6 +111,12 @@ def a_target(version: int, attempt: int = 1, *, since: datetime = NOW, **fields:
         "metrics": {"accuracy": 0.95},
     }
     return Target(**values | fields)
+
+
+def a_rollout(version: int, stage: RolloutStage, now: datetime, since: float | None) -> Rollout:
+    """A rollout whose stage was seen to be under way so many seconds ago, or not yet."""
+    began = None if since is None else now - seconds(since)
+    return Rollout(version=version, run_id=run_id(version), stage=stage, since=began)
 
 
 def a_deployment(version: int | None, *, available: int = 1, **fields: Any) -> Deployment:
@@ -237,7 +245,24 @@ class Situation:
             observed=f"version {version}, all pods ready",
         )
         last = max(version, target or 0, self.resource.status.last_version or 0)
-        return self.status(served=served, last_version=last)._deployed(wanted, version)
+        rollout = None if target in (None, version) else a_rollout(target, "Promoting", self.now, since)
+        return self.status(served=served, last_version=last, rollout=rollout)._deployed(wanted, version)
+
+    def proving(self, version: int, target: int, *, since: float | None = 30) -> Situation:
+        """A version serves, and another one is being proven without users: for so many seconds, or not yet."""
+        wanted = a_target(target, since=self.now - seconds(since or 0))
+        serving = self.serving(version)
+        served = serving.resource.status.served
+        assert served is not None
+        last = max(target, serving.resource.status.last_version or 0)
+        rollout = a_rollout(target, "Proving", self.now, since)
+        found = serving.status(served=served.changed(target=wanted), last_version=last, rollout=rollout)
+        if since is None:
+            return found
+        return found.sees(
+            candidate_service=self.candidate_service(wanted),
+            candidate_deployment=rolling_deployment(target, available=0),
+        )
 
     def made_from_its_inputs(self) -> Situation:
         """What serves was trained from what the specification says."""
@@ -251,7 +276,8 @@ class Situation:
     def rolling_to(self, version: int, since: float = 30) -> Situation:
         """The first version ever is the target for so many seconds."""
         target = a_target(version, since=self.now - seconds(since))
-        return self.status(served=Served(target=target))._deployed(target, None)
+        rollout = a_rollout(version, "Promoting", self.now, since)
+        return self.status(served=Served(target=target), rollout=rollout)._deployed(target, None)
 
     def _deployed(self, target: Target, version: int | None) -> Situation:
         deployment = (
@@ -267,10 +293,11 @@ class Situation:
 
     def service(self, target: Target, **metadata: Any) -> InferenceService:
         """The live InferenceService as we would have applied it."""
-        body = copy.deepcopy(manifest(self.resource, target, POLICY))
-        entry = {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": owned_fields(body)}
-        body["metadata"] |= {"resourceVersion": "7", "managedFields": [entry]} | metadata
-        return InferenceService(body)
+        return _live(manifest(self.resource, target, POLICY), "7", metadata)
+
+    def candidate_service(self, target: Target, **metadata: Any) -> InferenceService:
+        """The live second InferenceService as we would have applied it."""
+        return _live(candidate_manifest(self.resource, target, POLICY, "mnist-candidate"), "8", metadata)
 
     # --- What is seen ---------------------------------------------------------------------------------------------
 
@@ -329,6 +356,13 @@ def problem(reason: str = reasons.BUCKET_REFUSED) -> Problem:
     return Problem(reason, "the bucket refuses these credentials")
 
 
+def _live(body: dict[str, Any], version: str, metadata: dict[str, Any]) -> InferenceService:
+    body = copy.deepcopy(body)
+    entry = {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": owned_fields(body)}
+    body["metadata"] |= {"resourceVersion": version, "managedFields": [entry]} | metadata
+    return InferenceService(body)
+
+
 def owned_fields(body: Any) -> dict[str, Any]:
     """What the API server notes as ours after an apply of this, as far as it matters here."""
     if not isinstance(body, dict):
@@ -355,6 +389,8 @@ def words(action: plan.Action) -> str:
             return f"DeleteWorkflow {name}"
         case plan.ApplyInferenceService(target, version):
             return f"Apply {target.version} over {version or 'nothing'}"
+        case plan.ApplyCandidateService(target, version):
+            return f"ApplyCandidate {target.version} over {version or 'nothing'}"
     return type(action).__name__
 
 

@@ -18,6 +18,7 @@ from .gate import judge
 from .promotion import promote
 from .proof import prove
 from .recovery import rebuild_lost_status
+from .rollout import roll_out
 from .run import follow_run
 from .service import serve
 from .sight import first_sight
@@ -29,6 +30,7 @@ STAGES = (
     stop_abandoned_runs,
     judge,
     promote,
+    roll_out,
     plan_run,
     prove,
     serve,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .. import reasons
+from ..names import candidate_service
 from ..observation import Deployment, Observation, Policy, Problem, Unknown
 from ..plan import Plan
-from ..resource import Condition, Phase, Served, Status
+from ..resource import Condition, Phase, Served, Status, Target
 from . import workload
 from .run import active
 from .training import intent, made_already, retries_exhausted
@@ -113,6 +114,13 @@ def _problem(seen: Observation) -> Problem | None:
             f"an InferenceService {seen.resource.metadata.name} exists that this resource did not make; it is left alone: "
             "delete it, or give this resource another name",
         )
+    rollout = seen.resource.status.rollout
+    if rollout is not None and rollout.stage == "Proving" and workload.foreign(seen, seen.candidate_service):
+        return Problem(
+            reasons.NOT_OURS,
+            f"version {rollout.version} is to be proven on an InferenceService {candidate_service(*seen.resource.key)}, and one "
+            "exists that this resource did not make; it is left alone: delete it, or give this resource another name",
+        )
     if seen.failure is not None:
         return seen.failure
     if seen.preflight is not None and seen.preflight.problems:
@@ -215,21 +223,27 @@ def _served_words(seen: Observation, status: Status, found: Findings, now: datet
             reasons.SMOKE_SKIPPED if skipped else reasons.PROVEN,
             f"version {served.version}: {served.proof}",
         )
-    trouble = f": {seen.server_trouble.message}" if seen.server_trouble else ""
-    if found.answers and served.run_id != served.target.run_id:
-        return (
-            "True",
-            reasons.ROLLING_OUT,
-            f"version {served.version} serves, version {served.target.version} is coming up{trouble}",
-        )
+    stuck = _rolling_for(status, now) > seen.policy.proof_deadline
+    reason = reasons.ROLLOUT_STUCK if stuck else reasons.ROLLING_OUT
+    if served.run_id == served.target.run_id:
+        trouble = f": {seen.server_trouble.message}" if seen.server_trouble else ""
+        if found.answers:
+            words = f"version {served.version} serves while its pods are being changed{trouble}"
+            return "True", reason, words
+        return "False", reason, f"version {served.version} is coming up{trouble}"
+    words = _coming_up(seen, status, served.target)
     if found.answers:
-        stuck = _rolling_for(status, now) > seen.policy.proof_deadline
-        return (
-            "True",
-            reasons.ROLLOUT_STUCK if stuck else reasons.ROLLING_OUT,
-            (f"version {served.version} serves while its pods are being changed{trouble}"),
-        )
-    return "False", reasons.ROLLING_OUT, f"version {served.target.version} is coming up{trouble}"
+        return "True", reason, f"version {served.version} serves, {words}"
+    return "False", reason, words
+
+
+def _coming_up(seen: Observation, status: Status, target: Target) -> str:
+    rollout = status.rollout
+    how = "is coming up"
+    if rollout is not None and rollout.stage == "Proving":
+        how = f"is being proven without users, on {candidate_service(*seen.resource.key)}"
+    held = f": {rollout.message}" if rollout is not None and rollout.message else ""
+    return f"version {target.version} {how}{held}"
 
 
 def _rolling_for(status: Status, now: datetime) -> timedelta:

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from .. import reasons
 from ..names import FINALIZER
-from ..observation import ABSENT, InferenceService, KfpRun, Observation, Unknown
+from ..observation import ABSENT, InferenceService, KfpRun, Observation, Reading, Unknown
 from ..plan import (
+    Action,
+    DeleteCandidateService,
     DeleteInferenceService,
     DeleteVersions,
     Note,
@@ -90,16 +92,27 @@ def _give_up(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
 
 
 def _end_serving(seen: Observation, plan: Plan, now: datetime) -> Plan | None:
-    """A plan that ends or releases our InferenceService; None when there is none of ours left."""
-    service = seen.inference_service
-    if isinstance(service, Unknown):
+    """A plan that ends or releases our InferenceServices; None when there is none of ours left."""
+    service, candidate = seen.inference_service, seen.candidate_service
+    if isinstance(service, Unknown) or isinstance(candidate, Unknown):
         return plan.then(again=True)
-    if not isinstance(service, InferenceService) or not service.controlled_by(seen.resource.metadata.uid):
-        return None
-    if seen.resource.spec.serve.deletion_policy == "Orphan":
-        return plan.then(ReleaseInferenceService(), wake=now + _LOOK_AGAIN)
-    actions = () if service.metadata.get("deletionTimestamp") else (DeleteInferenceService(),)
-    return plan.then(*actions, wake=now + _LOOK_AGAIN)
+    actions: tuple[Action, ...] = ()
+    if _is_ours(seen, candidate) and not _goes(candidate):
+        actions += (DeleteCandidateService(),)
+    if _is_ours(seen, service) and seen.resource.spec.serve.deletion_policy == "Orphan":
+        actions += (ReleaseInferenceService(),)
+    elif _is_ours(seen, service) and not _goes(service):
+        actions += (DeleteInferenceService(),)
+    left = _is_ours(seen, service) or _is_ours(seen, candidate)
+    return plan.then(*actions, wake=now + _LOOK_AGAIN) if left else None
+
+
+def _is_ours(seen: Observation, service: Reading[InferenceService]) -> bool:
+    return isinstance(service, InferenceService) and service.controlled_by(seen.resource.metadata.uid)
+
+
+def _goes(service: Reading[InferenceService]) -> bool:
+    return isinstance(service, InferenceService) and bool(service.metadata.get("deletionTimestamp"))
 
 
 def _clean(seen: Observation, plan: Plan) -> Plan:

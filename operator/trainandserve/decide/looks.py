@@ -10,10 +10,11 @@ from ..names import FINALIZER
 from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..plan import Plan
 from ..resource import Served
-from . import workload
 from .recovery import rebuild_lost_status
+from .rollout import place_of_proof
 from .run import ENDED, active, superseded
 from .training import Intent, intent, unjudged
+from .workload import in_place, rolled_out
 
 _SERVER_PODS_AFTER = timedelta(seconds=5)
 
@@ -84,12 +85,15 @@ def next_run(seen: Observation, now: datetime) -> Intent | None:
 
 
 def _for_serving(seen: Observation, now: datetime) -> set[Look]:
-    served = seen.resource.status.served or Served()
+    served, rollout = seen.resource.status.served or Served(), seen.resource.status.rollout
     if served.target is None:
         return set()
-    if workload.rolled_out(seen.deployment, served.target):
-        return {Look.PROBE} if served.run_id != served.target.run_id else set()
-    return {Look.SERVER_PODS} if now >= served.target.since + _SERVER_PODS_AFTER else set()
+    if served.run_id == served.target.run_id:
+        return set() if in_place(seen.deployment, served.target) else {Look.SERVER_PODS}
+    if rolled_out(place_of_proof(seen).deployment, served.target):
+        return {Look.PROBE}
+    since = rollout.since if rollout else None
+    return {Look.SERVER_PODS} if since is None or now >= since + _SERVER_PODS_AFTER else set()
 
 
 def second_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Look]:

@@ -1,20 +1,17 @@
-"""Is what is to be served proven to serve?"""
+"""Is what is to be served proven to serve, where users reach it?"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from .. import reasons
-from ..durations import format_duration
-from ..hashes import gate_hash
 from ..observation import Deployment, InferenceService, Observation
 from ..plan import Note, Plan
-from ..resource import Served, Status, Target, Verdict
-from .gate import remember
-from .workload import applied, in_place, rolled_out
+from ..resource import Rollout, Served, Status, Target
+from .evidence import PROBE_PAUSE, Weight, timed, weigh
+from .way_back import go_back
+from .workload import applied, in_place, users_place
 
-_PROBE_PAUSE = timedelta(seconds=1)
-_LOOK_AGAIN = timedelta(seconds=5)
 _STUCK_LOOK = timedelta(seconds=30)
 
 
@@ -26,20 +23,25 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
     plan = plan.then(status=_observed(seen, plan.status))
     if served.run_id == served.target.run_id:
         return _keep_watch(seen, plan, now)
-    if rolled_out(seen.deployment, served.target):
-        return _count_answers(seen, plan, served.target, now)
-    if seen.resource.spec.suspend or not applied(seen, served.target):
-        return plan  # what was not applied yet has not failed
-    deadline = served.target.since + seen.policy.proof_deadline
-    trouble = seen.server_trouble
-    if now >= deadline or (trouble is not None and trouble.for_good):
-        words = (
-            trouble.message
-            if trouble
-            else f"not proven to serve within {format_duration(seen.policy.proof_deadline)}"
-        )
-        return _go_back(seen, plan, served.target, words, now)
-    return plan.then(wake=min(deadline, now + _LOOK_AGAIN))
+    if plan.status.rollout is None or plan.status.rollout.stage == "Proving":
+        return plan
+    if not _looked_for(seen, plan.status.rollout):
+        return plan.then(wake=now + PROBE_PAUSE) if applied(seen, served.target) else plan
+    place = users_place(seen)
+    rollout = timed(seen, place, plan.status.rollout, served.target, now)
+    plan = plan.then(status=plan.status.changed(rollout=rollout))
+    found = weigh(seen, place, rollout, served.target, now)
+    if found.weight is Weight.PROVEN:
+        return _proven(seen, plan, served.target, found.words, now)
+    if found.weight is Weight.FAILED and not seen.resource.spec.suspend:
+        return go_back(seen, plan, served.target, found.words, now)
+    return plan.then(wake=found.wake)
+
+
+def _looked_for(seen: Observation, rollout: Rollout) -> bool:
+    """Whether what was seen of pods and predictions is of this stage: one that begins in this pass was not looked at yet."""
+    before = seen.resource.status.rollout
+    return before is not None and (before.run_id, before.stage) == (rollout.run_id, rollout.stage)
 
 
 def _observed(seen: Observation, status: Status) -> Status:
@@ -72,24 +74,6 @@ def _keep_watch(seen: Observation, plan: Plan, now: datetime) -> Plan:
     return plan if in_place(seen.deployment, served.target) else plan.then(wake=now + _STUCK_LOOK)
 
 
-def _count_answers(seen: Observation, plan: Plan, target: Target, now: datetime) -> Plan:
-    probe = seen.probe
-    late = now >= target.since + seen.policy.proof_deadline and not seen.resource.spec.suspend
-    if probe is None:
-        words = "its InferenceService has no address to ask for predictions"
-        return _go_back(seen, plan, target, words, now) if late else plan.then(wake=now + _PROBE_PAUSE)
-    if probe.state == "skipped":
-        return _proven(
-            seen, plan, target, f"Deployment settled; predictions were not tried: {probe.message}", now
-        )
-    if probe.state == "answering" and now - probe.since >= seen.policy.proof_duration:
-        words = f"Deployment settled; predictions answered for {seen.policy.proof_duration.seconds} s"
-        return _proven(seen, plan, target, words, now)
-    if late and probe.state == "failing":
-        return _go_back(seen, plan, target, f"predictions fail: {probe.message}", now)
-    return plan.then(wake=now + _PROBE_PAUSE)
-
-
 def _proven(seen: Observation, plan: Plan, target: Target, proof: str, now: datetime) -> Plan:
     service = seen.inference_service
     served = Served(
@@ -107,47 +91,6 @@ def _proven(seen: Observation, plan: Plan, target: Target, proof: str, now: date
     )
     words = f"version {target.version} serves: {proof}"
     return plan.then(
-        status=plan.status.changed(served=served), notes=(Note("Normal", reasons.VERSION_SERVED, words),)
+        status=plan.status.changed(served=served, rollout=None),
+        notes=(Note("Normal", reasons.VERSION_SERVED, words),),
     )
-
-
-def _go_back(seen: Observation, plan: Plan, target: Target, why: str, now: datetime) -> Plan:
-    """Reject the version that did not come up, and make the one before the target again; without one, serve nothing."""
-    served = plan.status.served
-    assert served is not None
-    back = None
-    if served.version is not None:
-        back = Target(
-            version=served.version,
-            run_id=served.run_id or "",
-            uri=served.uri or "",
-            result_digest=served.result_digest or "",
-            training_hash=served.training_hash or "",
-            metrics=served.metrics or {},
-            since=now,
-        )
-    status = plan.status.changed(served=served.changed(target=back))
-    status = remember(seen.resource, _reject(seen, status, target, why, now), now)
-    words = f"version {target.version} could not be served: {why}"
-    words += f"; version {back.version} is applied again" if back else "; nothing serves"
-    return plan.then(status=status, notes=(Note("Warning", reasons.ROLLED_BACK, words[:1000]),))
-
-
-def _reject(seen: Observation, status: Status, target: Target, why: str, now: datetime) -> Status:
-    candidate = status.candidate
-    history = [
-        entry.changed(verdict=reasons.FAILED_TO_SERVE) if entry.run_id == target.run_id else entry
-        for entry in status.history
-    ]
-    status = status.changed(history=history)
-    if candidate is None or candidate.run_id != target.run_id:
-        return status
-    verdict = Verdict(
-        accepted=False,
-        reason=reasons.FAILED_TO_SERVE,
-        message=why[:2048],
-        gate_hash=gate_hash(seen.resource),
-        checks=candidate.verdict.checks if candidate.verdict else [],
-        at=now,
-    )
-    return status.changed(candidate=candidate.changed(verdict=verdict))

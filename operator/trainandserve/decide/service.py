@@ -1,4 +1,4 @@
-"""Must the InferenceService change?"""
+"""Must the InferenceService that users reach change?"""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ from .workload import applied, not_ours, run_applied
 
 
 def serve(seen: Observation, plan: Plan, now: datetime) -> Plan:
-    """Apply the InferenceService where it is not what the stored target asks for; never one that is not ours."""
+    """Apply the InferenceService where it is not what is to be before users now; never one that is not ours."""
     service = seen.inference_service
     if seen.resource.spec.suspend or isinstance(service, Unknown) or service is None or not_ours(seen):
         return plan
-    target = plan.status.served.target if plan.status.served else None
+    target = before_users(plan.status)
     if target is None:
         if isinstance(service, InferenceService) and _failed_to_serve(plan.status, run_applied(service)):
             return plan.then(DeleteInferenceService())
         return plan
+    if _held(plan.status) and applied(seen, target):
+        return plan  # an edit of how it is served waits for the end of the rollout, which may change the model as well
     wanted = manifest(seen.resource, target, seen.policy)
     if service is not ABSENT and not differs(wanted, service.body) and not left_over(wanted, service.body):
         return plan
-    plan = _with_time_for_proof(seen, plan, target, now)
-    served = plan.status.served
-    assert served is not None and served.target is not None
     version = service.resource_version if isinstance(service, InferenceService) else ""
     # Looked at again with a growing pause: an apply that is refused, or undone by others, must not become a loop.
-    return plan.then(ApplyInferenceService(served.target, version), again=True)
+    return plan.then(ApplyInferenceService(target, version), again=True)
 
 
-def _with_time_for_proof(seen: Observation, plan: Plan, target: Target, now: datetime) -> Plan:
-    """The time for the proof begins when the target is applied, however long that could not be done."""
-    served = plan.status.served
-    if served is None or applied(seen, target) or now < target.since + seen.policy.proof_deadline / 10:
-        return plan  # moved seldom: every move is a write
-    return plan.then(status=plan.status.changed(served=served.changed(target=target.changed(since=now))))
+def before_users(status: Status) -> Target | None:
+    """The version that users are to be sent to now: the proven one while the next is being proven without them."""
+    if status.served is None:
+        return None
+    return status.served.proven if _held(status) else status.served.target
+
+
+def _held(status: Status) -> bool:
+    return status.rollout is not None and status.rollout.stage == "Proving"
 
 
 def _failed_to_serve(status: Status, run_id: str | None) -> bool:

@@ -1,23 +1,53 @@
-"""What do the InferenceService and its Deployment, as they were seen, say about a version?"""
+"""What do an InferenceService and its Deployment, as they were seen, say about a version?"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..names import RUN_ID
-from ..observation import Deployment, InferenceService, Observation
+from ..observation import Deployment, InferenceService, Observation, Reading
 from ..resource import Target
+
+
+@dataclass(frozen=True)
+class Place:
+    """An InferenceService and the Deployment behind it, as they were seen."""
+
+    service: Reading[InferenceService]
+    deployment: Reading[Deployment]
+
+
+def users_place(seen: Observation) -> Place:
+    """The InferenceService that users reach."""
+    return Place(seen.inference_service, seen.deployment)
+
+
+def candidates_place(seen: Observation) -> Place:
+    """The second InferenceService, without users."""
+    return Place(seen.candidate_service, seen.candidate_deployment)
+
+
+def foreign(seen: Observation, service: Reading[InferenceService]) -> bool:
+    """Whether an InferenceService of one of our names belongs to somebody else."""
+    return isinstance(service, InferenceService) and not service.controlled_by(seen.resource.metadata.uid)
 
 
 def not_ours(seen: Observation) -> bool:
     """Whether an InferenceService of our name belongs to somebody else."""
-    service = seen.inference_service
-    return isinstance(service, InferenceService) and not service.controlled_by(seen.resource.metadata.uid)
+    return foreign(seen, seen.inference_service)
 
 
 def applied(seen: Observation, target: Target) -> bool:
     """Whether the InferenceService, as it was seen, is ours and asks for the target's model."""
-    service = seen.inference_service
+    return applied_to(seen, seen.inference_service, target)
+
+
+def applied_to(seen: Observation, service: Reading[InferenceService], target: Target) -> bool:
+    """Whether an InferenceService is ours and asks for the target's model."""
     return (
-        isinstance(service, InferenceService) and not not_ours(seen) and run_applied(service) == target.run_id
+        isinstance(service, InferenceService)
+        and not foreign(seen, service)
+        and run_applied(service) == target.run_id
     )
 
 

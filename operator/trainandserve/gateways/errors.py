@@ -36,6 +36,10 @@ class Refused(GatewayError):
     """An answer that says no, and will say so again until something is changed."""
 
 
+class Denied(Refused):
+    """A webhook of the cluster says no."""
+
+
 class NotFound(GatewayError):
     """An answer that means: there is no such thing."""
 

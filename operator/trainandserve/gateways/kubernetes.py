@@ -14,7 +14,7 @@ from kubernetes_asyncio import client, config
 
 from .. import reasons
 from ..names import FIELD_MANAGER
-from .errors import Conflict, GatewayError, NoSuchKind, NotFound, Refused, Unreachable, brief
+from .errors import Conflict, Denied, GatewayError, NoSuchKind, NotFound, Refused, Unreachable, brief
 
 Json = dict[str, Any]
 
@@ -236,6 +236,8 @@ def _error(status: int, data: bytes, method: str, path: str) -> GatewayError:
         return Conflict(reasons.KUBERNETES_REFUSED, words)
     if status == 410:
         return Gone(reasons.KUBERNETES_REFUSED, words)
+    if "admission webhook" in message and "denied the request" in message:
+        return Denied(reasons.ADMISSION_DENIED, words)
     if status in (400, 401, 403, 405, 413, 415, 422):
         return Refused(reasons.KUBERNETES_REFUSED, words)
     return Unreachable(reasons.KUBERNETES_REFUSED, words)

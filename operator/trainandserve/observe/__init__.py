@@ -10,10 +10,11 @@ from typing import Any
 
 from ..cache import Key
 from ..decide.looks import Known, Look, first_looks, next_run, second_looks
+from ..decide.rollout import place_of_proof
 from ..gateways.errors import GatewayError
 from ..gateways.kfp import Kfp
 from ..inference_service import API
-from ..names import run_id
+from ..names import candidate_service, run_id
 from ..observation import (
     ABSENT,
     InferenceService,
@@ -37,7 +38,7 @@ async def observe(
     world: World, key: Key, resource: TrainAndServe, memory: Memory, now: datetime
 ) -> Observation:
     """Look at the present state of one resource."""
-    seen = await _with_foreign_service(world, _from_watches(world, key, resource, memory))
+    seen = await _with_foreign_services(world, _from_watches(world, key, resource, memory))
     known = _known(world, resource, memory)
     seen = replace(seen, workflow_phase=known.workflow_phase)
     looks = first_looks(seen, known, now)
@@ -47,31 +48,52 @@ async def observe(
 
 
 def _from_watches(world: World, key: Key, resource: TrainAndServe, memory: Memory) -> Observation:
-    service = world.cache.inference_services.get(key)
     return Observation(
         resource=resource,
         policy=world.policy,
-        inference_service=InferenceService(service) if service is not None else ABSENT,
+        inference_service=_service(world, key),
         deployment=world.cache.deployment(key) or ABSENT,
+        candidate_service=_service(world, _candidates_key(key)),
+        candidate_deployment=world.cache.deployment(_candidates_key(key)) or ABSENT,
         failure=memory.failure,
     )
 
 
-async def _with_foreign_service(world: World, seen: Observation) -> Observation:
+def _candidates_key(key: Key) -> Key:
+    """The second InferenceService; where there can be none, a key that nothing has."""
+    return (key[0], candidate_service(*key) or "")
+
+
+def _service(world: World, key: Key) -> Reading[InferenceService]:
+    body = world.cache.inference_services.get(key)
+    return InferenceService(body) if body is not None else ABSENT
+
+
+async def _with_foreign_services(world: World, seen: Observation) -> Observation:
+    key = seen.resource.key
+    service, candidate = await asyncio.gather(
+        _live_if_foreign(world, seen.resource, key, seen.inference_service),
+        _live_if_foreign(world, seen.resource, _candidates_key(key), seen.candidate_service),
+    )
+    return replace(seen, inference_service=service, candidate_service=candidate)
+
+
+async def _live_if_foreign(
+    world: World, resource: TrainAndServe, key: Key, service: Reading[InferenceService]
+) -> Reading[InferenceService]:
     """An InferenceService that is not ours is not in the watch: whether it is still there is asked."""
-    service = seen.inference_service
-    if not isinstance(service, InferenceService) or service.controlled_by(seen.resource.metadata.uid):
-        return seen
-    namespace, name = seen.resource.key
+    if not isinstance(service, InferenceService) or service.controlled_by(resource.metadata.uid):
+        return service
+    namespace, name = key
     try:
         live = await world.kubernetes.get(f"/apis/{API}/namespaces/{namespace}/inferenceservices/{name}")
     except GatewayError as error:
-        return replace(seen, inference_service=Unknown(error.reason, error.message))
+        return Unknown(error.reason, error.message)
     if live is None:
-        world.cache.inference_services.drop(seen.resource.key)
-        return replace(seen, inference_service=ABSENT)
-    world.cache.inference_services.put(seen.resource.key, live)
-    return replace(seen, inference_service=InferenceService(live))
+        world.cache.inference_services.drop(key)
+        return ABSENT
+    world.cache.inference_services.put(key, live)
+    return InferenceService(live)
 
 
 def _known(world: World, resource: TrainAndServe, memory: Memory) -> Known:
@@ -173,16 +195,16 @@ async def _result(world: World, seen: Observation) -> dict[str, object]:
 
 async def _probe(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:
     target = seen.resource.status.served.target if seen.resource.status.served else None
-    service = seen.inference_service
+    service = place_of_proof(seen).service
     if target is None or not isinstance(service, InferenceService):
         return {}
     url = service.address or service.url
     if not url:
         return {}
     sample = await _sample(world, seen.resource, target, memory)
-    return {
-        "probe": await world.predictor.probe(target.run_id, url, seen.resource.metadata.name, sample, now)
-    }
+    name = str(service.metadata["name"])
+    answer = await world.predictor.ask(url, name, sample)
+    return {"probe": memory.answers.take(f"{name}/{target.run_id}", answer, now)}
 
 
 async def _sample(
@@ -200,8 +222,12 @@ async def _server_pods(world: World, seen: Observation) -> dict[str, object]:
     target = seen.resource.status.served.target if seen.resource.status.served else None
     if target is None:
         return {}
+    service = place_of_proof(seen).service
+    if not isinstance(service, InferenceService):
+        return {}
+    namespace, name = seen.resource.metadata.namespace, str(service.metadata["name"])
     try:
-        return {"server_trouble": await server_trouble(world, seen, target)}
+        return {"server_trouble": await server_trouble(world, namespace, name, target)}
     except GatewayError:
         return {}
 

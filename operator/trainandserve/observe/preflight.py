@@ -7,7 +7,7 @@ from ..credentials import data_secret, evaluation_secret
 from ..gateways.errors import GatewayError
 from ..gateways.s3 import listing_digest
 from ..inference_service import API
-from ..names import resource_prefix
+from ..names import HOST_LABEL, predictor_host, resource_prefix
 from ..observation import ABSENT, Preflight, Problem
 from ..resource import TrainAndServe
 from .results import secret_access, storage_access
@@ -15,7 +15,6 @@ from .workflows import live_workflows
 from .world import World
 
 _PARAMETERS_LIMIT = 16 * 1024
-_HOST_LABEL = 63
 
 
 async def preflight(world: World, resource: TrainAndServe, run_id: str) -> Preflight:
@@ -49,8 +48,9 @@ async def preflight(world: World, resource: TrainAndServe, run_id: str) -> Prefl
 def _names(resource: TrainAndServe) -> list[Problem]:
     namespace, name = resource.key
     found = []
-    if len(f"{name}-{namespace}") > _HOST_LABEL:
-        words = f"KServe makes the host name {name}-{namespace}, longer than {_HOST_LABEL} characters: use a shorter name"
+    host = predictor_host(namespace, name)
+    if len(host) > HOST_LABEL:
+        words = f"KServe makes the host name {host}, longer than {HOST_LABEL} characters: use a shorter name"
         found.append(Problem(reasons.NAME_TOO_LONG, words))
     if len(resource.spec.train.model_dump_json(include={"parameters"})) > _PARAMETERS_LIMIT:
         words = (

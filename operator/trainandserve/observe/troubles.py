@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import names, reasons
 from ..gateways.errors import brief
-from ..observation import Observation, Problem, RunPods, ServerTrouble
+from ..observation import Problem, RunPods, ServerTrouble
 from ..resource import Run, Target
 from .workflows import WORKFLOWS, run_namespace
 from .world import World
@@ -25,6 +25,8 @@ _WAITING_TROUBLE = {
     "CreateContainerError": "the container cannot be created",
     "CrashLoopBackOff": "the container ends again and again",
 }
+_OF_THE_MODEL = "CrashLoopBackOff"
+"""The one wait that a model may be the reason of; the others are a matter of images, configuration and nodes."""
 _FAILED_RESTARTS = 3
 """Restarts after which a load counts as failed for good: two may be bad luck with a node or the network."""
 
@@ -128,9 +130,8 @@ def _node_step(node: Json, nodes: Sequence[Json]) -> str:
     return inner[-1].removesuffix("-driver") if inner else str(node.get("displayName", "?")).split("(")[0]
 
 
-async def server_trouble(world: World, seen: Observation, target: Target) -> ServerTrouble | None:
-    """Why the target's pods are not ready; None where nothing is wrong with them, or they are not there yet."""
-    namespace, name = seen.resource.key
+async def server_trouble(world: World, namespace: str, name: str, target: Target) -> ServerTrouble | None:
+    """Why an InferenceService's pods of the target are not ready; None where nothing is wrong, or none are there yet."""
     selector = f"{names.INFERENCE_SERVICE_LABEL}={name}"
     pods = await world.kubernetes.list_all(f"/api/v1/namespaces/{namespace}/pods", selector)
     new = [
@@ -145,7 +146,7 @@ def _server_pod(pod: Json) -> ServerTrouble | None:
     status = pod.get("status", {})
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return ServerTrouble(f"its pod waits for a node: {brief(condition.get('message'))}")
+            return ServerTrouble(f"its pod waits for a node: {brief(condition.get('message'))}", waits=True)
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
             waiting = (container.get("state") or {}).get("waiting") or {}
@@ -156,9 +157,9 @@ def _server_pod(pod: Json) -> ServerTrouble | None:
                 (ended or {}).get("message") or waiting.get("message") or waiting.get("reason"), 600
             )
             code = f" (exit code {ended['exitCode']})" if ended else ""
-            return ServerTrouble(
-                f"{container['name']}{code}: {words}", container.get("restartCount", 0) >= _FAILED_RESTARTS
-            )
+            waits = ended is None and waiting.get("reason") != _OF_THE_MODEL
+            for_good = container.get("restartCount", 0) >= _FAILED_RESTARTS and not waits
+            return ServerTrouble(f"{container['name']}{code}: {words}", for_good, waits)
     return None
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..cache import Cache
 from ..gateways.kfp import Kfp
 from ..gateways.kubernetes import Kubernetes
-from ..gateways.predictor import Predictor
+from ..gateways.predictor import Answer, Predictor
 from ..gateways.s3 import S3
-from ..observation import Policy, Problem
+from ..observation import Policy, Probe, Problem
 from ..settings import Settings
 from ..slots import Slots
 
@@ -48,6 +48,30 @@ class World:
             raise NotLeadingError("the lease was lost")
 
 
+_STEADY = timedelta(seconds=5)
+"""Longest time between two answers that follow one another; one is asked for every second."""
+
+
+@dataclass
+class Answers:
+    """Since when a model server answers without a failure, where one is being proven: one place and version at a time."""
+
+    of: str = ""
+    since: datetime | None = None
+    last: datetime | None = None
+
+    def take(self, of: str, answer: Answer, now: datetime) -> Probe:
+        """Take one answer; `since` tells from when on every one was right."""
+        if answer.state != "answering":
+            self.since = None
+            return Probe(answer.state, now, answer.message)
+        steady = of == self.of and self.last is not None and now - self.last <= _STEADY
+        if self.since is None or not steady:
+            self.since = now
+        self.of, self.last = of, now
+        return Probe("answering", self.since)
+
+
 @dataclass
 class Memory:
     """What a process remembers of a resource; nothing that cannot be found out again."""
@@ -57,4 +81,5 @@ class Memory:
     progress: str = ""
     progress_since: datetime | None = None
     failure: Problem | None = None
+    answers: Answers = field(default_factory=Answers)
     samples: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)

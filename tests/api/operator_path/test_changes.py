@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from tests.api.operator_path.api import SERVICES, until
 from tests.api.operator_path.site import Site, message, served, told
 from tests.api.operator_path.traffic import Traffic
@@ -22,7 +24,10 @@ async def test_new_parameters_replace_the_version_without_a_failed_request(share
     assert traffic.versions[0] == 1 and set(traffic.versions[-5:]) == {2}
     assert [entry["version"] for entry in status["history"]] == [2, 1]
     assert len(shared.runs("params")) == 2
-    assert shared.recorder.services_made("params") == 1
+    assert shared.recorder.services_made("params") == shared.recorder.services_made("params-candidate") == 1
+    stages = [(one.get("rollout") or {}).get("stage") for one in shared.recorder.statuses("params")]
+    assert [stage for stage, _ in groupby(stages) if stage] == ["Promoting", "Proving", "Promoting"]
+    await shared.gone("params-candidate", SERVICES)
 
 
 async def test_a_serving_edit_changes_the_service_and_trains_nothing(shared: Site) -> None:

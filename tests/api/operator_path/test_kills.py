@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from sandbox.kfp import Fault
-from tests.api.operator_path.api import until
+from tests.api.operator_path.api import SERVICES, until
 from tests.api.operator_path.proxy import When
 from tests.api.operator_path.site import Site
+from tests.api.operator_path.traffic import Traffic
 from tests.api.operator_path.training import Lesson
 
 STATUS = "/trainandserves/digits/status$"
@@ -64,6 +65,40 @@ async def test_killed_while_a_run_is_on(bare: Site, step: str) -> None:
     await site.start_operator()
     await _ends_as_ever(site)
     assert site.posts() == 1
+
+
+ROLLOUT = [
+    pytest.param("PUT", STATUS, '"stage": ?"Proving"', id="the rollout begins"),
+    pytest.param(
+        "PATCH", "/inferenceservices/digits-candidate$", "", id="the candidate's service", marks=campaign
+    ),
+    pytest.param("PUT", STATUS, '"stage": ?"Promoting"', id="proven without users", marks=campaign),
+    pytest.param(
+        "DELETE", "/inferenceservices/digits-candidate$", "", id="the end of the candidate's service"
+    ),
+    pytest.param("PATCH", "/inferenceservices/digits$", "", id="the users' service", marks=campaign),
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("method", "path", "says"), ROLLOUT)
+async def test_killed_in_a_rollout(bare: Site, method: str, path: str, says: str, when: When) -> None:
+    site = bare
+    operator = await site.start_operator()
+    await site.apply("digits")
+    status = await site.serves("digits", 1)
+    point = operator.proxy.stop_at(method, path, when, says=says)
+    async with Traffic.on(status["served"]["url"], "digits") as traffic:
+        await site.apply("digits", training={"parameters": {"epochs": 2}})
+        await asyncio.wait_for(point.reached.wait(), 60)
+        await site.restart_operator()
+        await site.serves("digits", 2, seconds=40)
+        await traffic.more()
+
+    assert traffic.failures == [] and set(traffic.versions) == {1, 2}
+    await site.gone("digits-candidate", SERVICES)
+    assert site.recorder.services_made("digits") == 1
+    await site.check()
 
 
 async def _ends_as_ever(site: Site) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.api.operator_path.api import SERVICES, until
-from tests.api.operator_path.site import Site, told
+from tests.api.operator_path.api import SERVICES, Json, until
+from tests.api.operator_path.site import Site, served, told
 
 
 async def test_a_field_of_ours_that_is_edited_comes_back(shared: Site) -> None:
@@ -56,14 +56,31 @@ async def test_a_service_that_is_deleted_comes_back(shared: Site) -> None:
     assert len(shared.runs("deleted")) == 1
 
 
-async def test_a_service_of_somebody_else_is_left_alone_until_it_is_gone(shared: Site) -> None:
-    theirs = {
+def _theirs(name: str) -> Json:
+    return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
-        "metadata": {"name": "taken", "annotations": {"serving.kserve.io/deploymentMode": "Standard"}},
+        "metadata": {"name": name, "annotations": {"serving.kserve.io/deploymentMode": "Standard"}},
         "spec": {"predictor": {"model": {"modelFormat": {"name": "tensorflow"}}}},
     }
-    await shared.api.call("POST", shared.path(SERVICES), theirs)
+
+
+async def test_a_service_of_somebody_else_holds_a_rollout_until_it_is_gone(shared: Site) -> None:
+    await shared.apply("apart")
+    await shared.serves("apart", 1)
+    await shared.api.call("POST", shared.path(SERVICES), _theirs("apart-candidate"))
+    await shared.apply("apart", training={"parameters": {"epochs": 2}})
+    status = await shared.settles("apart", Ready="True/InferenceServiceNotOurs")
+    assert status["rollout"]["stage"] == "Proving" and served(status) == 1
+    service = await shared.service("apart-candidate")
+    assert service is not None and "labels" not in service["metadata"]
+
+    await shared.delete("apart-candidate", SERVICES)
+    await shared.serves("apart", 2)
+
+
+async def test_a_service_of_somebody_else_is_left_alone_until_it_is_gone(shared: Site) -> None:
+    await shared.api.call("POST", shared.path(SERVICES), _theirs("taken"))
     await shared.apply("taken")
     status = await shared.settles("taken", ModelServed="False/InferenceServiceNotOurs")
     assert told(status)["Ready"] == "False/InferenceServiceNotOurs"

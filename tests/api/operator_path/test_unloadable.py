@@ -13,24 +13,29 @@ CRASH = {"crash": True, "message": "no such op: Frobnicate"}
 
 
 @pytest.mark.parametrize("model", [CRASH, {"failPredict": True}], ids=["crash", "no answers"])
-async def test_a_version_that_cannot_serve_gives_way_to_the_one_before(
+async def test_a_version_that_cannot_serve_never_meets_users(
     shared: Site, model: dict[str, object], request: pytest.FixtureRequest
 ) -> None:
     name = "back-" + request.node.callspec.id.split()[0]
     await shared.apply(name)
     status = await shared.serves(name, 1)
+    before = await shared.service(name)
     shared.lesson(name, Lesson(model=model))
     async with Traffic.on(status["served"]["url"], name) as traffic:
         await shared.apply(name, training={"parameters": {"epochs": 2}})
         status = await shared.settles(name, ModelAccepted="False/FailedToServe", Ready="True/FailedToServe")
         status = await shared.serves(name, 1)
 
+    assert traffic.failures == []
+    assert set(traffic.versions) == {1}
     if model == CRASH:
-        assert traffic.failures == []
-        assert set(traffic.versions) == {1}
         assert "no such op: Frobnicate" in message(status, "ModelAccepted")
+    after = await shared.service(name)
+    assert before and after and after["metadata"]["generation"] == before["metadata"]["generation"]
+    assert shared.recorder.services_made(f"{name}-candidate") == 1
+    await shared.gone(f"{name}-candidate", SERVICES)
     events = [event["message"] for event in await shared.events(name) if event["reason"] == "RolledBack"]
-    assert len(events) == 1 and "version 1 is applied again" in events[0]
+    assert len(events) == 1 and "version 1 went on serving" in events[0]
     ready = [told(one).get("Ready", "") for one in shared.recorder.statuses(name)]
     assert all(one.startswith("True/") for one in ready[ready.index("True/Serving") :]), ready
     assert len(shared.runs(name)) == 2

@@ -38,7 +38,7 @@ from trainandserve.observation import (
     Step,
     Workflow,
 )
-from trainandserve.plan import ApplyInferenceService, RemoveFinalizer, SubmitRun
+from trainandserve.plan import ApplyCandidateService, ApplyInferenceService, RemoveFinalizer, SubmitRun
 from trainandserve.resource import Served, Status
 
 STATES = [
@@ -87,7 +87,7 @@ def stored(draw: st.DrawFn) -> Situation:
                 accepted=False,
                 reason=draw(st.sampled_from(["Rejected", "FailedToServe", "IncumbentChanged"])),
             )
-    match draw(st.sampled_from(["nothing", "first", "proven", "rolling", "back"])):
+    match draw(st.sampled_from(["nothing", "first", "proven", "rolling", "apart", "back"])):
         case "first":
             situation = situation.rolling_to(draw(VERSIONS), since=draw(st.sampled_from(AGO)))
         case "proven":
@@ -96,6 +96,9 @@ def stored(draw: st.DrawFn) -> Situation:
             situation = situation.serving(
                 draw(VERSIONS), target=draw(VERSIONS), since=draw(st.sampled_from(AGO))
             )
+        case "apart":
+            ago = draw(st.none() | st.sampled_from(AGO))
+            situation = situation.proving(draw(VERSIONS), draw(VERSIONS), since=ago)
         case "back":
             situation = situation.status(served=Served())
     if draw(st.booleans()):
@@ -131,6 +134,7 @@ LOSSES: list[dict[str, Any]] = [
     {"run": None},
     {"candidate": None},
     {"served": None},
+    {"rollout": None},
     {"last_training_hash": None},
 ]
 FLOW = st.builds(Workflow, st.just("kubeflow"), st.sampled_from(["a", "b"]), st.sampled_from([run_id(1), run_id(3, 3)]), st.sampled_from(["", "Running", "Failed"]))  # fmt: skip
@@ -153,10 +157,17 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
         for metadata in ({}, {"ownerReferences": []}, {"deletionTimestamp": "2026-11-20T12:00:00Z"})
     ]
     services.append(InferenceService({"metadata": {}}))
+    candidates = [ABSENT, SILENT, None] + [
+        situation.candidate_service(a_target(version), **metadata)
+        for version in (1, 2, 3)
+        for metadata in ({}, {"ownerReferences": []}, {"deletionTimestamp": "2026-11-20T12:00:00Z"})
+    ]
     kfp = st.builds(KfpRun, st.just(run.id if run else "x"), st.sampled_from(STATES), STEPS)
     optional: dict[str, st.SearchStrategy[Any]] = {
         "inference_service": st.sampled_from(services),
         "deployment": st.sampled_from([ABSENT, SILENT, None, *(a_deployment(v) for v in (None, 1, 2)), a_deployment(1, available=0), rolling_deployment(2)]),
+        "candidate_service": st.sampled_from(candidates),
+        "candidate_deployment": st.sampled_from([ABSENT, *(a_deployment(v) for v in (None, 1, 2, 3)), rolling_deployment(2)]),
         "run": st.just(ABSENT) | SILENCE | st.none() | kfp,
         "workflows": st.none() | SILENCE | FLOWS,
         "run_pods": st.none() | st.builds(RunPods, st.none() | TIMES, st.none() | st.just(problem("RunStuck")), st.booleans(), st.none() | st.just("step train failed")),
@@ -165,9 +176,9 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
         "preflight": st.sampled_from([None, READY_TO_RUN, Preflight(slot=False), Preflight((problem(),))]),
         "result": st.none() | SILENCE | st.just(problem("NoResult")) | RESULTS,
         "probe": st.none() | st.builds(Probe, st.sampled_from(["answering", "failing", "skipped"]), TIMES, st.just("words")),
-        "server_trouble": st.none() | st.builds(ServerTrouble, st.just("words"), st.booleans()),
+        "server_trouble": st.none() | st.builds(ServerTrouble, st.just("words"), st.booleans(), st.booleans()),
         "recovery": st.none() | SILENCE | st.builds(Recovery, st.integers(0, 5), st.none() | RESULTS, st.just(prefix(2)), st.none() | RESULTS, st.just(prefix(1)), st.none() | kfp),
-        "failure": st.none() | st.just(problem()),
+        "failure": st.sampled_from([None, problem(), problem("AdmissionDenied")]),
     }  # fmt: skip
     return st.fixed_dictionaries({}, optional=optional)
 
@@ -258,9 +269,13 @@ def test_a_run_is_submitted_once_at_most_and_only_by_the_plan_that_stores_it(sit
 def test_only_what_was_accepted_and_is_stored_as_the_target_is_applied(situation: Situation) -> None:
     plan, before = situation.decide(), situation.resource.status
     for action in plan.actions:
-        if not isinstance(action, ApplyInferenceService):
+        if not isinstance(action, ApplyInferenceService | ApplyCandidateService):
             continue
         assert plan.status.served is not None
+        rollout = plan.status.rollout
+        if rollout and rollout.stage == "Proving" and isinstance(action, ApplyInferenceService):
+            assert action.target == plan.status.served.proven, "users meet only what was proven"
+            continue
         assert action.target == plan.status.served.target
         candidate, served = plan.status.candidate, before.served or Served()
         known = {served.run_id, served.target.run_id if served.target else None}
@@ -278,7 +293,9 @@ def test_a_resource_that_is_deleted_or_suspended_starts_and_applies_nothing(situ
     plans = [deleting.decide(), situation.metadata(deletion_timestamp=None).suspended().decide()]
     for plan in plans:
         assert not [
-            action for action in plan.actions if isinstance(action, SubmitRun | ApplyInferenceService)
+            action
+            for action in plan.actions
+            if isinstance(action, SubmitRun | ApplyInferenceService | ApplyCandidateService)
         ]
     removals = [n for n, action in enumerate(plans[0].actions) if isinstance(action, RemoveFinalizer)]
     assert removals in ([], [len(plans[0].actions) - 1])
@@ -304,7 +321,10 @@ def with_what_fits(after: Situation, before: Situation) -> Situation:
     old, new = before.resource.status, after.resource.status
     if (old.run and old.run.id) != (new.run and new.run.id):
         after = after.sees(run=None, workflows=None, run_pods=None, result=None)
-    if (old.served and old.served.target) != (new.served and new.served.target):
+    if (old.served and old.served.target, old.rollout and old.rollout.stage) != (
+        new.served and new.served.target,
+        new.rollout and new.rollout.stage,
+    ):
         after = after.sees(probe=None, server_trouble=None)
     return after
 

@@ -44,12 +44,14 @@ def failing() -> Probe:
 PROMOTE = [
     row("an accepted version becomes the target and is applied", idle.judged(1), "Apply 1 over nothing",
         then={"served.target.version": 1, "served.target.since": NOW, "served.version": None, "phase": "RollingOut"}),
-    row("a newer one replaces the older", proven.judged(2), "Apply 2 over 7", then={"served.target.version": 2, "served.version": 1}),
+    row("a newer one replaces the older, and is proven without users first", proven.judged(2), "ApplyCandidate 2 over nothing",
+        then={"served.target.version": 2, "served.version": 1, "rollout.stage": "Proving"}),
     row("an older one never does", idle.judged(1).serving(2), then={"served.target.version": 2}),
     row("a suspended resource promotes nothing", idle.judged(1).suspended(), then={"served": None}),
     row("a rejected one is never promoted", idle.judged(1, accepted=False), then={"served": None}),
-    row("a version that is newer than one coming up replaces it", second.judged(3), "Apply 3 over 7",
-        then={"served.target.version": 3, "served.version": 1}),
+    row("a version that is newer than one coming up replaces it", second.judged(3),
+        "ApplyCandidate 3 over nothing", "Apply 1 over 7",
+        then={"served.target.version": 3, "served.version": 1, "rollout.version": 3, "rollout.stage": "Proving"}),
     row("while the first version ever is coming up, the next one waits for its proof", first.judged(2),
         then={"served.target.version": 1}),
 ]  # fmt: skip
@@ -129,7 +131,15 @@ def test_settled_pods_that_nobody_can_ask_do_not_keep_the_operator_busy() -> Non
 
 def test_the_next_candidate_is_served_after_a_rollback() -> None:
     back = proven.judged(2).serving(1, target=2, since=300).after().sees(deployment=a_deployment(1))
-    follows(row("", back.judged(3), "Apply 3 over 7", then={"served.target.version": 3}))
+    follows(
+        row(
+            "",
+            back.judged(3),
+            "ApplyCandidate 3 over nothing",
+            "Apply 1 over 7",
+            then={"served.target.version": 3},
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,9 +160,7 @@ def test_a_version_that_was_not_applied_yet_is_not_rejected_for_not_serving(says
     plan = late.sees(inference_service=service, deployment=a_deployment(1)).decide()
     assert at(plan.status, "served.target.version") == 2, says
     assert at(plan.status, "candidate.verdict.accepted") is True
-    assert not plan.actions or at(plan.status, "served.target.since") == NOW, (
-        "the time for the proof begins anew"
-    )
+    assert at(plan.status, "rollout.since") is None, "the time for the proof begins anew"
     assert not plan.notes
 
 

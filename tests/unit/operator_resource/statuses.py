@@ -11,6 +11,7 @@ from trainandserve.resource import (
     Condition,
     HistoryEntry,
     Incumbent,
+    Rollout,
     Run,
     Served,
     Status,
@@ -49,6 +50,9 @@ def full_status() -> Status:
         abandoned=[Abandoned(id="an-id", since=NOW)],
         candidate=_candidate(),
         served=_served(),
+        rollout=Rollout(
+            version=4, run_id=_RUN, stage="Proving", since=NOW, message="its pod waits for a node"
+        ),
         summary="accuracy 0.981",
         history=[
             HistoryEntry(

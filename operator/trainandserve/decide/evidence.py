@@ -1,0 +1,91 @@
+"""Does a version serve where it was put? What pods and predictions say, whichever InferenceService it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from ..durations import format_duration
+from ..observation import Deployment, InferenceService, Observation
+from ..resource import Rollout, Target
+from .workload import Place, applied_to, rolled_out
+
+PROBE_PAUSE = timedelta(seconds=1)
+LOOK_AGAIN = timedelta(seconds=5)
+
+
+class Weight(Enum):
+    """What the evidence amounts to."""
+
+    PROVEN = auto()
+    FAILED = auto()
+    """The version is at fault."""
+    OPEN = auto()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found, in words, and when to look again."""
+
+    weight: Weight
+    words: str = ""
+    wake: datetime | None = None
+
+
+def timed(seen: Observation, place: Place, rollout: Rollout, target: Target, now: datetime) -> Rollout:
+    """The rollout with the clock of its stage running, or stopped: only what a version could do counts.
+
+    It stands while nothing was applied yet (whoever refused it or did not answer), while the resource is suspended, and while
+    the cluster has no room; the time for the proof begins anew after that.
+    """
+    could = applied_to(seen, place.service, target) and not seen.resource.spec.suspend
+    message = hindrance(seen, place, target) or (seen.server_trouble.message if seen.server_trouble else None)
+    if not could or hindrance(seen, place, target):
+        return rollout.changed(since=None, message=message if could else rollout.message)
+    return rollout.changed(since=rollout.since or now, message=message)
+
+
+def hindrance(seen: Observation, place: Place, target: Target) -> str | None:
+    """What keeps the version from coming up that it has no part in."""
+    if rolled_out(place.deployment, target):
+        return None
+    if seen.server_trouble is not None and seen.server_trouble.waits:
+        return seen.server_trouble.message
+    if isinstance(place.deployment, Deployment) and place.deployment.refusal:
+        return f"no pod can be made: {place.deployment.refusal}"
+    if isinstance(place.service, InferenceService) and place.service.refusal:
+        return f"KServe makes nothing of it: {place.service.refusal}"
+    return None
+
+
+def weigh(seen: Observation, place: Place, rollout: Rollout, target: Target, now: datetime) -> Evidence:
+    """Whether the version is proven there, has failed, or neither yet; the clock is that of the rollout's stage."""
+    deadline = rollout.since + seen.policy.proof_deadline if rollout.since else None
+    late = deadline is not None and now >= deadline
+    if rolled_out(place.deployment, target):
+        return _answers(seen, late, now)
+    if deadline is None:
+        there = applied_to(seen, place.service, target)  # else the apply is tried again with a growing pause
+        return Evidence(Weight.OPEN, rollout.message or "", now + LOOK_AGAIN if there else None)
+    trouble = seen.server_trouble
+    if late or (trouble is not None and trouble.for_good):
+        unproven = f"not proven to serve within {format_duration(seen.policy.proof_deadline)}"
+        return Evidence(Weight.FAILED, trouble.message if trouble else unproven)
+    return Evidence(Weight.OPEN, rollout.message or "", min(deadline, now + LOOK_AGAIN))
+
+
+def _answers(seen: Observation, late: bool, now: datetime) -> Evidence:
+    probe = seen.probe
+    again = Evidence(Weight.OPEN, "", now + PROBE_PAUSE)
+    if probe is None:
+        words = "its InferenceService has no address to ask for predictions"
+        return Evidence(Weight.FAILED, words) if late else again
+    if probe.state == "skipped":
+        return Evidence(Weight.PROVEN, f"Deployment settled; predictions were not tried: {probe.message}")
+    if probe.state == "answering" and now - probe.since >= seen.policy.proof_duration:
+        words = f"Deployment settled; predictions answered for {seen.policy.proof_duration.seconds} s"
+        return Evidence(Weight.PROVEN, words)
+    if late and probe.state == "failing":
+        return Evidence(Weight.FAILED, f"predictions fail: {probe.message}")
+    return again
