@@ -26,6 +26,7 @@ from .observation import Policy
 from .observe.workflows import WORKFLOWS
 from .observe.world import Memory, NotLeadingError, World
 from .queue import Queue
+from .rate import Rate
 from .reconcile import reconcile
 from .resource import Phase
 from .settings import Settings
@@ -261,7 +262,9 @@ async def operate(settings: Settings) -> int:
         cache = Cache()
         slots = Slots(cache, settings.max_concurrent_runs, settings.max_concurrent_runs_per_namespace)
         leading = leader.leading if leader is not None else lambda: True
-        world = World(settings, Policy.of(settings), kubernetes, kfp, s3, predictor, cache, slots, leading)
+        reads = Rate(settings.run_reads_per_second)
+        policy = Policy.of(settings)
+        world = World(settings, policy, kubernetes, kfp, s3, predictor, cache, slots, reads, leading)
         operator = Operator(world, leader)
         operator.take_signals()
         web = serving(settings.listen, settings.port, alive=lambda: True, ready=lambda: operator.ready)

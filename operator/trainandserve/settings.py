@@ -86,6 +86,12 @@ class Settings(BaseSettings):
     run_read_interval: Seconds = Field(
         timedelta(seconds=10), description="Least time between two looks at a run for its progress."
     )
+    run_reads_per_second: float = Field(
+        10.0,
+        gt=0,
+        le=1000,
+        description="Looks at runs for their progress in a second, in all. A run that may have ended is read at once.",
+    )
     stall_after: Seconds = Field(
         timedelta(seconds=30), description="Without progress for so long, the run's pods are looked at."
     )

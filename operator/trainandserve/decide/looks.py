@@ -41,6 +41,8 @@ class Known:
     """Phase of the run's Workflow in the watch; None when the watch has none."""
     run_read_at: datetime | None = None
     progress_since: datetime | None = None
+    may_read_progress: bool = True
+    """Whether one more look at a run is within the cap of the whole operator."""
 
 
 def first_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Look]:
@@ -62,13 +64,13 @@ def first_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Loo
 
 
 def _run_is_due(seen: Observation, known: Known, now: datetime) -> bool:
-    """Progress is read at most once in an interval; anything that may end the run is read at once."""
+    """Progress is read at most once in an interval, within a cap; anything that may end the run is read at once."""
     run = seen.resource.status.run
     if run is None or run.state != "Running" or known.run_read_at is None:
         return True
     if known.workflow_phase in (*ENDED, None) or superseded(seen, run):
         return True
-    return now >= known.run_read_at + seen.policy.run_read_interval
+    return known.may_read_progress and now >= known.run_read_at + seen.policy.run_read_interval
 
 
 def _for_training(seen: Observation, now: datetime) -> set[Look]:

@@ -39,7 +39,7 @@ async def observe(
 ) -> Observation:
     """Look at the present state of one resource."""
     seen = await _with_foreign_services(world, _from_watches(world, key, resource, memory))
-    known = _known(world, resource, memory)
+    known = _known(world, resource, memory, now)
     seen = replace(seen, workflow_phase=known.workflow_phase)
     looks = first_looks(seen, known, now)
     seen = await _look(world, seen, memory, looks, now)
@@ -96,7 +96,7 @@ async def _live_if_foreign(
     return InferenceService(live)
 
 
-def _known(world: World, resource: TrainAndServe, memory: Memory) -> Known:
+def _known(world: World, resource: TrainAndServe, memory: Memory, now: datetime) -> Known:
     run = resource.status.run
     if run is None:
         return Known()
@@ -104,7 +104,7 @@ def _known(world: World, resource: TrainAndServe, memory: Memory) -> Known:
         memory.run_id, memory.run_read_at, memory.progress_since = run.id, None, None
     flows = world.cache.workflows(run.id)
     phase = flows[0].phase if flows else None
-    return Known(phase, memory.run_read_at, memory.progress_since)
+    return Known(phase, memory.run_read_at, memory.progress_since, world.run_reads.free(now))
 
 
 async def _look(
@@ -134,6 +134,7 @@ async def _look(
 async def _run(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:
     run = seen.resource.status.run
     assert run is not None
+    world.run_reads.take()
     found = await read_run(world.kfp, run.id)
     if isinstance(found, KfpRun):
         memory.run_read_at = now

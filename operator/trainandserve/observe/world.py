@@ -13,6 +13,7 @@ from ..gateways.kubernetes import Kubernetes
 from ..gateways.predictor import Answer, Predictor
 from ..gateways.s3 import S3
 from ..observation import Policy, Probe, Problem
+from ..rate import Rate
 from ..settings import Settings
 from ..slots import Slots
 
@@ -33,6 +34,7 @@ class World:
     predictor: Predictor
     cache: Cache
     slots: Slots
+    run_reads: Rate
     leading: Callable[[], bool] = lambda: True
     """Whether this process still holds the lease, by its own clock."""
 
