@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.controlplane import ControlPlane
 from sandbox.controlplane.credentials import write_kubeconfig
-from sandbox.processes import ChildProcess
 from tests.api.operator_path.api import until
+from tests.api.operator_path.forked import ForkedOperator
 from tests.api.operator_path.proxy import ApiProxy
 
 START_SECONDS = 40.0
@@ -26,7 +25,7 @@ NAMESPACE, ACCOUNT = "trainandserve", "trainandserve"
 class OperatorProcess:
     """One operator and its way to the API server."""
 
-    def __init__(self, child: ChildProcess, proxy: ApiProxy) -> None:
+    def __init__(self, child: ForkedOperator, proxy: ApiProxy) -> None:
         self._child = child
         self.proxy = proxy
 
@@ -45,8 +44,7 @@ class OperatorProcess:
         )
         own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TAS_"))}
         environment = {**own, "KUBECONFIG": str(kubeconfig), **settings}
-        command = [sys.executable, "-m", "trainandserve", "run"]
-        return cls(ChildProcess.start("operator", command, folder / "operator.log", env=environment), proxy)
+        return cls(ForkedOperator.start(folder / "operator.log", environment), proxy)
 
     @property
     def pid(self) -> int:
