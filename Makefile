@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api campaign fuzz-archives bench-trainer bench-trainer-data crds pins clean
+.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api campaign fuzz-archives bench-trainer bench-trainer-data crds pins image image-check sbom test-tools clean
 .NOTPARALLEL:
 
 help: ## List what there is
@@ -70,6 +70,18 @@ crds: environment ## Generate crds/ from the operator's models
 
 pins: ## Resolve requirements/*.in anew into the pinned *.txt (ARGS="--upgrade" takes newer versions)
 	@$(PYTHON) requirements/pin.py $(ARGS)
+
+image: ## The two images, by docker, podman or buildah (ARGS="--prefix registry.example/team --base python:…@sha256:…")
+	@$(PYTHON) .ci/image.py $(ARGS)
+
+image-check: setup ## Make the images, look into them, run them as restricted pods do (root, buildah, debootstrap; minutes)
+	@$(RUN) -m pytest tests/image -q -s -m "campaign or not campaign" $(ARGS)
+
+sbom: environment ## What each image holds, with checksums, as CycloneDX: build/sbom/
+	@$(RUN) requirements/sbom.py
+
+test-tools: environment ## Build what the tests of Helm, Argo CD, Flux and Prometheus run (minutes, once); then make test runs them
+	@$(RUN) -m tests.unit.install.gotools
 
 clean: ## Remove .venv and what checks left; the cache of the control plane stays (~/.cache/trainandserve)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build .sandbox

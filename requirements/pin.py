@@ -2,8 +2,8 @@
 
     make pins [ARGS=--upgrade]
 
-A version that is pinned stays unless `--upgrade` is given or an `.in` file forbids it. All three files name the same
-versions: operator.txt and trainer.txt take theirs from dev.txt. Which index is asked is the user's own setting, and the
+A version that is pinned stays unless `--upgrade` is given or an `.in` file forbids it. All files name the same
+versions: the others take theirs from dev.txt. Which index is asked is the user's own setting, and the
 files name none. Needs nothing but Python; the resolver (uv) is installed into a folder that is removed again.
 """
 
@@ -20,13 +20,13 @@ OLDEST_PYTHON = "3.11"
 
 
 def main() -> int:
-    """Write the three files; whatever pip or uv returns if it fails."""
+    """Write the files; whatever pip or uv returns if it fails."""
     with tempfile.TemporaryDirectory(prefix="trainandserve-pins-") as scratch:
         python = Path(scratch, "venv", "bin", "python")
         try:
             subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
             subprocess.run([str(python), "-m", "pip", "install", "--quiet", "uv"], check=True)
-            for name in ("dev", "operator", "trainer"):
+            for name in ("dev", "operator", "trainer", "build"):
                 constraints = [] if name == "dev" else ["--constraints", "dev.txt"]
                 _compile(python, name, [*constraints, *sys.argv[1:]])
         except subprocess.CalledProcessError as error:
