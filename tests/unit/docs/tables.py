@@ -96,8 +96,16 @@ def metric_names() -> dict[str, tuple[str, str, str]]:
 
 def metric_table() -> str:
     """Every metric of the operator."""
-    rows = [(f"`{name}`", *rest) for name, rest in metric_names().items()]
-    return table(("Metric", "Kind", "Labels", "What it says"), rows)
+    rows = [
+        (f"`{name}`", kind, labels, _unit(name), words)
+        for name, (kind, labels, words) in metric_names().items()
+    ]
+    return table(("Metric", "Kind", "Labels", "Unit", "What it says"), rows)
+
+
+def _unit(name: str) -> str:
+    """The unit that a metric's name says, as Prometheus' conventions have it; a number of things where it names none."""
+    return next((unit for unit in ("seconds", "bytes") if unit in name.split("_")), "number")
 
 
 def parameters() -> str:
@@ -162,8 +170,8 @@ class Place:
 
 PLACES = (
     Place("README.md", "fields", fields),
-    Place("README.md", "settings", settings),
-    Place("README.md", "metrics", metric_table),
+    Place("docs/operations.md", "settings", settings),
+    Place("docs/operations.md", "metrics", metric_table),
     Place("docs/trainer.md", "parameters", parameters),
     Place("docs/trainer.md", "tabular", tabular_parameters),
     Place("docs/trainer.md", "reading", reading_parameters),

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.unit.builders import a_situation
 from tests.unit.docs import tables
-from trainandserve import reasons
+from tests.unit.install.rendering import kustomize, only
+from trainandserve import logs, reasons
 from trainandserve.resource import API_VERSION, KIND, Spec, TrainAndServe
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 BEHAVIOUR = (ROOT / "docs" / "behaviour.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SOURCE = "".join(file.read_text() for file in (ROOT / "operator").rglob("*.py") if file.name != "reasons.py")
 
 
@@ -134,12 +141,62 @@ def test_every_setting_of_time_is_named_where_its_effect_is_described() -> None:
     assert times <= named
 
 
+def test_every_alert_says_what_to_do() -> None:
+    (group,) = yaml.safe_load((ROOT / "observability" / "alerts.yaml").read_text())["groups"]
+    rows = re.findall(r"^\| `(TrainAndServe\w+)` \| (\w+), (\d+) min \| (.+) \|$", OPERATIONS, re.MULTILINE)
+    assert [row[:3] for row in rows] == [
+        (rule["alert"], rule["labels"]["severity"], rule["for"].removesuffix("m")) for rule in group["rules"]
+    ]
+
+
+@of(PAGES)
+def test_settings_metrics_alerts_and_reasons_that_are_named_exist(page: Path) -> None:
+    text = page.read_text()
+    settings = set(re.findall(r"`(TAS_[A-Z0-9_]+)`", tables.settings()))
+    assert set(re.findall(r"`(TAS_[A-Z0-9_]+)`", text)) <= settings
+    assert set(re.findall(r"`(trainandserve_[a-z_]+)`", text)) <= set(tables.metric_names()) | {
+        name.removesuffix("_total") for name in tables.metric_names()
+    }
+    alerts = set(re.findall(r"alert: (\w+)", (ROOT / "observability" / "alerts.yaml").read_text()))
+    assert set(re.findall(r"`(TrainAndServe[A-Z]\w+)`", text)) <= alerts
+
+
+def test_every_field_of_the_log_is_described() -> None:
+    record = logging.LogRecord("trainandserve.leader", logging.INFO, "leader.py", 1, "it leads", (), None)
+    record.exc_info = (ValueError, ValueError("unforeseen"), None)
+    with logs.about(a_situation().with_run("Running").resource):
+        line = json.loads(logs._Json().format(record))
+    assert set(line) == first_column(OPERATIONS, "## Log and events")
+
+
+@of(PAGES)
+def test_files_that_commands_name_exist(page: Path) -> None:
+    own = {"install/"}  # the reader's, of the block before
+    for block in code_blocks(page.read_text(), "sh"):
+        for path in re.findall(r"(?:kubectl .*(?:-f|-k) |helm install \S+ )([\w./-]+)", block):
+            assert path in own or (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_the_overlay_of_ones_own_that_the_readme_shows_installs_what_it_says(tmp_path: Path) -> None:
+    (block,) = [one for one in code_blocks(README, "yaml") if "# install/kustomization.yaml" in one]
+    folder = tmp_path / "install"
+    folder.mkdir()
+    manifests = os.path.relpath(ROOT / "manifests", folder)
+    (folder / "kustomization.yaml").write_text(block.replace("../manifests", manifests))
+    objects = kustomize(folder)
+    settings, deployment = only(objects, "ConfigMap")["data"], only(objects, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert container["image"] == f"registry.example/team/operator:{version}"
+    assert container["envFrom"][0]["configMapRef"]["name"] == only(objects, "ConfigMap")["metadata"]["name"]
+    for line in re.findall(r"- (TAS_\w+=.*)", block):
+        name, _, value = line.partition("=")
+        assert settings[name] == value
+
+
 @of(PAGES)
 def test_make_targets_that_are_named_exist(page: Path) -> None:
-    makefile = ROOT / "Makefile"
-    if not makefile.exists():
-        pytest.skip("there is no Makefile yet")
-    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", makefile.read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = page.read_text()
     named = set(re.findall(r"`make ([a-z][a-z0-9-]*)", text))
     for block in code_blocks(text, "sh"):
@@ -153,7 +210,10 @@ def test_modules_and_files_that_are_named_exist(page: Path) -> None:
         path = ROOT / module.rstrip(".").replace(".", "/")
         assert path.is_dir() or path.with_suffix(".py").exists(), module
     for name in set(
-        re.findall(r"`((?:operator|trainer|sandbox|tests|examples|crds)/[\w./-]*)`", page.read_text())
+        re.findall(
+            r"`((?:operator|trainer|sandbox|tests|examples|crds|charts|manifests|gitops|observability|requirements)/[\w./-]*)`",
+            page.read_text(),
+        )
     ):
         assert (ROOT / name).exists(), f"{page.name} names {name}, which is not there"
 
