@@ -26,7 +26,7 @@ def main() -> int:
         try:
             subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
             subprocess.run([str(python), "-m", "pip", "install", "--quiet", "uv"], check=True)
-            for name in ("dev", "operator", "trainer", "build"):
+            for name in ("dev", "operator", "cli", "trainer", "build"):
                 constraints = [] if name == "dev" else ["--constraints", "dev.txt"]
                 _compile(python, name, [*constraints, *sys.argv[1:]])
         except subprocess.CalledProcessError as error:

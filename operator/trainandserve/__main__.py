@@ -1,45 +1,25 @@
-"""The command line: run the operator, compile a resource's pipeline, print the definition."""
+"""The one program: `run` is the operator, everything else is for people (`cli`)."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
-from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code: 0, 2 for wrong input, 1 for anything else."""
-    parser = argparse.ArgumentParser(
-        prog="trainandserve", description="From `kubectl apply` to a served model."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="run the operator (settings: environment variables TAS_…)")
-    commands.add_parser("crd", help="print the custom resource definition")
-    compiling = commands.add_parser("compile", help="write the Kubeflow pipeline of a resource")
-    compiling.add_argument("-f", "--filename", type=Path, required=True, help="file with one TrainAndServe")
-    compiling.add_argument("-o", "--output", type=Path, help="file to write; default: standard output")
-    compiling.add_argument(
-        "--secret",
-        type=Path,
-        action="append",
-        default=[],
-        help="file with a Secret it names: for the S3 endpoint",
-    )
-    chosen = parser.parse_args(arguments)
-    match chosen.command:
-        case "run":
-            return _run()
-        case "crd":
-            return _crd()
-        case _:
-            return _compile(chosen.filename, chosen.output, chosen.secret)
+    """Run one command; the exit code. The operator's process loads nothing of the command line."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given == ["run"]:
+        return run_operator()
+    from .cli.program import main as command_line
+
+    return command_line(given)
 
 
-def _run() -> int:
+def run_operator() -> int:
+    """Run the operator until it is told to end; 2 where a setting is wrong."""
     from .operation import operate
     from .settings import Settings
 
@@ -50,28 +30,6 @@ def _run() -> int:
             print(f"TAS_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}", file=sys.stderr)
         return 2
     return asyncio.run(operate(settings))
-
-
-def _crd() -> int:
-    from . import crd
-
-    print(crd.text(), end="")
-    return 0
-
-
-def _compile(filename: Path, output: Path | None, secrets: list[Path]) -> int:
-    from .offline import OfflineError, compile_file
-
-    try:
-        text = compile_file(filename, secrets)
-    except (OfflineError, OSError, yaml.YAMLError) as error:
-        print(f"{filename}: {error}", file=sys.stderr)
-        return 2
-    if output is None:
-        print(text, end="")
-    else:
-        output.write_text(text)
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 from prometheus_client import REGISTRY
 
 from trainandserve import metrics
+from trainandserve.cli.program import program
 from trainandserve.crd import definition
 from trainandserve.durations import format_duration
 from trainandserve.settings import Settings
@@ -139,6 +141,24 @@ def _choices(choices: tuple[str, ...]) -> str:
     return f": {', '.join(choices)}" if choices else ""
 
 
+def commands() -> str:
+    """What every command of `kubectl tas` says with --help."""
+    parts = [_help(program, "kubectl tas")]
+    with click.Context(program, info_name="kubectl tas") as context:
+        for name in program.list_commands(context):
+            command = program.get_command(context, name)
+            assert command is not None
+            parts.append(_help(command, f"kubectl tas {name}"))
+    return "\n\n".join(parts)
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(
+        command, info_name=name, terminal_width=100, max_content_width=100, help_option_names=["-h", "--help"]
+    )
+    return f"### {name}\n\n```text\n{command.get_help(context).rstrip()}\n```"
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -172,6 +192,7 @@ PLACES = (
     Place("README.md", "fields", fields),
     Place("docs/operations.md", "settings", settings),
     Place("docs/operations.md", "metrics", metric_table),
+    Place("docs/cli.md", "commands", commands),
     Place("docs/trainer.md", "parameters", parameters),
     Place("docs/trainer.md", "tabular", tabular_parameters),
     Place("docs/trainer.md", "reading", reading_parameters),

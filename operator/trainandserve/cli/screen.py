@@ -1,0 +1,277 @@
+"""The screen of one resource: phase, run, verdict, what serves, what is not fine, what comes next. Pure.
+
+Everything is drawn for 80 columns and takes more where there is more; no meaning is in a colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..decide.run import active, steps_of
+from ..resource import Candidate, Check, Condition, HistoryEntry, Run, Status, TrainAndServe
+from .advice import findings
+from .words import Marks, bounds, moment, number, span, when
+
+_PHASES = {"Serving": "green", "Failed": "red", "Suspended": "yellow", "Pending": "yellow"}
+_BUSY = "cyan"
+_LAST_VERSIONS = 5
+_FACT = len("coming up")
+
+
+def screen(resource: TrainAndServe, now: datetime, marks: Marks) -> RenderableType:
+    """All of it, in the order in which one asks."""
+    parts = [
+        _head(resource, now, marks),
+        *_serves(resource.status, now),
+        *_run(resource, now, marks),
+        *_verdict(resource, marks),
+        *_wrong(resource, marks),
+        *_versions(resource.status, now, marks),
+    ]
+    return Group(*_spaced(parts))
+
+
+def _spaced(parts: list[RenderableType]) -> Iterator[RenderableType]:
+    for place, part in enumerate(parts):
+        if place:
+            yield Text()
+        yield part
+
+
+def _section(title: str, *inner: RenderableType) -> RenderableType:
+    return Group(Text(title, style="bold"), *(Padding(one, (0, 0, 0, 2), expand=False) for one in inner))
+
+
+# --- Head and served version --------------------------------------------------------------------------------------
+
+
+def _head(resource: TrainAndServe, now: datetime, marks: Marks) -> RenderableType:
+    phase = resource.status.phase or "Pending"
+    colour = _PHASES.get(phase, _BUSY)
+    ready = resource.status.condition("Ready")
+    grid = Table.grid(expand=True, padding=(0, 2))
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    namespace, name = resource.key
+    title = Text.assemble((name, "bold"), "  ", (namespace, "dim"))
+    grid.add_row(title, Text.assemble((f"{marks.busy} {phase}", colour), "  ", _ready(ready, marks)))
+    lines: list[RenderableType] = [grid]
+    told = {one.condition.reason for one in findings(resource.status)}
+    if ready is None:
+        lines.append(
+            Text("the operator has not looked at it yet: does one run, and look after this namespace?")
+        )
+    elif ready.reason not in told:
+        lines.append(Text(ready.message))
+    if ready is not None and resource.status.observed_generation != resource.metadata.generation:
+        lines.append(Text("the newest edit was not looked at yet", style="yellow"))
+    if resource.metadata.deletion_timestamp:
+        since = when(resource.metadata.deletion_timestamp, now)
+        lines.append(Text(f"deletion was asked for {since}", style="yellow"))
+    return Group(*lines)
+
+
+def _ready(ready: Condition | None, marks: Marks) -> Text:
+    if ready is None:
+        return Text("not seen yet", style="yellow")
+    if ready.status == "True":
+        return Text(f"{marks.good} Ready", style="green")
+    return Text(f"{marks.bad} not Ready", style="red")
+
+
+def _serves(status: Status, now: datetime) -> Iterator[RenderableType]:
+    served = status.served
+    if served is None or served.version is None:
+        return
+    grid = _facts()
+    since = f"since {moment(served.since)} ({span(now - served.since)})" if served.since else ""
+    grid.add_row("version", f"{served.version}  {since}")
+    if served.url:
+        grid.add_row("url", _link(served.url))
+    if served.metrics:
+        grid.add_row("metrics", _metrics(served.metrics))
+    if served.observed:
+        grid.add_row("observed", served.observed)
+    if served.target is not None and served.target.run_id != served.run_id:
+        grid.add_row("coming up", f"version {served.target.version}, since {span(now - served.target.since)}")
+    yield _section("Serves", grid)
+
+
+def _facts() -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True, min_width=_FACT)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _link(url: str) -> Text:
+    """An address; a terminal opens it even where a narrow screen breaks it."""
+    return Text(url, style=f"link {url}", overflow="fold")
+
+
+def _metrics(metrics: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {number(value)}" for name, value in list(metrics.items())[:6])
+
+
+# --- The run ------------------------------------------------------------------------------------------------------
+
+
+def _run(resource: TrainAndServe, now: datetime, marks: Marks) -> Iterator[RenderableType]:
+    run = resource.status.run
+    if run is None:
+        return
+    grid = _facts()
+    grid.add_row("version", f"{run.version}, attempt {run.attempt}: {run.reason}")
+    if active(resource.status):
+        grid.add_row("state", _state(run, now))
+        grid.add_row("steps", _steps(resource, run, marks))
+    else:
+        took = f" after {span(run.finished_at - run.submitted_at)}" if run.finished_at else ""
+        ended = f", {when(run.finished_at, now)}" if run.finished_at else ""
+        grid.add_row("state", Text(f"{run.state}{took}{ended}", style=_end_colour(run)))
+    if run.message:
+        grid.add_row("says", Text(run.message, style="yellow" if run.state != "Failed" else "red"))
+    grid.add_row("id", run.id)
+    if run.url:
+        grid.add_row("url", _link(run.url))
+    yield _section("Run", grid)
+
+
+def _state(run: Run, now: datetime) -> str:
+    since = run.started_at or run.submitted_at
+    return f"{run.state} for {span(now - since)}"
+
+
+def _end_colour(run: Run) -> str:
+    return {"Succeeded": "green", "Failed": "red", "Lost": "red"}.get(run.state, "")
+
+
+def _steps(resource: TrainAndServe, run: Run, marks: Marks) -> Text:
+    """Each step as done, under way, or to come: ``✓ download  ● train  evaluate  export   1/4``."""
+    steps = steps_of(resource)
+    done = _done(run)
+    text = Text()
+    for place, step in enumerate(steps):
+        if step == run.step:
+            text.append(f"{marks.busy} {step}", style=f"{_BUSY} bold")
+        elif place < done:
+            text.append(f"{marks.good} {step}", style="green")
+        else:
+            text.append(step, style="dim")
+        text.append("  ")
+    text.append(f"{done}/{len(steps)}")
+    return text
+
+
+def _done(run: Run) -> int:
+    head, _, tail = (run.progress or "").partition("/")
+    return int(head) if tail and head.isdigit() else 0
+
+
+# --- The verdict --------------------------------------------------------------------------------------------------
+
+
+def _verdict(resource: TrainAndServe, marks: Marks) -> Iterator[RenderableType]:
+    candidate = resource.status.candidate
+    if candidate is None or candidate.verdict is None:
+        return
+    verdict = candidate.verdict
+    head = Text.assemble(
+        "version ",
+        (str(candidate.version), "bold"),
+        ": ",
+        (verdict.reason, "green" if verdict.accepted else "red"),
+    )
+    if candidate.samples:
+        head.append(f", on {candidate.samples} samples")
+    if not verdict.checks:
+        yield _section("Verdict", head, Text(verdict.message))
+        return
+    yield _section("Verdict", head, _checks(resource, candidate, verdict.checks, marks))
+
+
+def _checks(resource: TrainAndServe, candidate: Candidate, checks: list[Check], marks: Marks) -> Table:
+    known = {metric.name: metric for metric in resource.spec.metrics}
+    before = f"version {candidate.incumbent.version}" if candidate.incumbent else "incumbent"
+    table = _table()
+    table.add_column("metric", overflow="fold")
+    table.add_column("bound", overflow="fold")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column(before, justify="right", no_wrap=True)
+    table.add_column("change", justify="right", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    for check in checks:
+        result = (
+            Text(f"{marks.good} passed", style="green")
+            if check.passed
+            else Text(f"{marks.bad} missed", style="red")
+        )
+        bound = bounds(known.get(check.name), marks)
+        table.add_row(
+            escape(check.name), bound, number(check.value), number(check.incumbent), _change(check), result
+        )
+    return table
+
+
+def _change(check: Check) -> str:
+    if check.value is None or check.incumbent is None:
+        return "-"
+    return f"{check.value - check.incumbent:+.3g}"
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+
+
+# --- What is not fine ---------------------------------------------------------------------------------------------
+
+
+def _wrong(resource: TrainAndServe, marks: Marks) -> Iterator[RenderableType]:
+    found = findings(resource.status)
+    if not found:
+        return
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for one in found:
+        grid.add_row(
+            Text(marks.bad, style="red"),
+            Text.assemble((one.condition.reason, "bold"), f": {one.condition.message}"),
+        )
+        grid.add_row(
+            Text(marks.then, style="cyan"), Text(one.advice.replace("=NAME", f"={resource.metadata.name}"))
+        )
+    yield _section("To look at", grid)
+
+
+# --- Versions -----------------------------------------------------------------------------------------------------
+
+
+def _versions(status: Status, now: datetime, marks: Marks) -> Iterator[RenderableType]:
+    if status.history:
+        yield _section("Last versions", versions(status, status.history[:_LAST_VERSIONS], now, marks))
+
+
+def versions(status: Status, entries: list[HistoryEntry], now: datetime, marks: Marks) -> Table:
+    """Versions of the past, newest first; the one that serves is marked."""
+    table = _table()
+    table.add_column("version", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("metrics", overflow="fold", ratio=1)
+    table.add_column("judged", no_wrap=True, justify="right")
+    serving = status.served.run_id if status.served else None
+    for entry in entries:
+        name = Text(f"{entry.version}")
+        if entry.run_id == serving:
+            name.append(f" {marks.busy} serves", style="green")
+        verdict = Text(entry.verdict, style="green" if entry.verdict == "Accepted" else "red")
+        table.add_row(name, verdict, _metrics(entry.metrics), when(entry.at, now))
+    return table
