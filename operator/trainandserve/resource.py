@@ -401,6 +401,9 @@ class Run(Model):
     state: RunState = Field(description="Submitting, Running, Stopping, Succeeded, Failed, Lost or Stopped.")
     reason: Text = Field("", description="Why the run was started.")
     training_hash: Short = Field("", description="Hash of everything that makes the model.")
+    inputs: Annotated[dict[str, Short], Field(max_length=128)] | None = Field(
+        None, description="Everything that makes the model, field by field; long values are cut."
+    )
     data_digest: Short | None = Field(
         None, description="Digest of the training data's listing when the run was planned."
     )
@@ -555,6 +558,44 @@ class Abandoned(Model):
     since: datetime = Field(description="When it was given up.")
 
 
+class Change(Model):
+    """A field that is not what it was."""
+
+    field: Text = Field(description="Its path below spec, or the annotation.")
+    hash: Short = Field(
+        description="What it means: training (a new version), gate (judged again), serving (the model server changes), none."
+    )
+    before: Short | None = Field(None, description="Value before; absent where it was not set.")
+    after: Short | None = Field(None, description="Value now; absent where it is not set any more.")
+
+
+class NextStep(Model):
+    """Something that the operator will do."""
+
+    action: Literal["Look", "Train", "Stop", "Judge", "RollOut", "Prove", "Wait", "Nothing"] = Field(
+        description="Look, Train, Stop (a run), Judge, RollOut, Prove, Wait (for somebody) or Nothing."
+    )
+    version: int | None = Field(None, description="Version that it is about.")
+    message: Text = Field(description="What is done, and why.")
+    not_before: datetime | None = Field(
+        None, description="When it is done. Absent: now, or as soon as the step before has ended."
+    )
+    deadline: datetime | None = Field(None, description="When the operator gives it up.")
+
+
+class Outlook(Model):
+    """What the operator will do next, as far as it depends on nothing that is still to come."""
+
+    steps: Annotated[list[NextStep], Field(max_length=8)] = Field(
+        default_factory=list, description="In their order; the first is the next."
+    )
+    changes: Annotated[list[Change], Field(max_length=16)] = Field(
+        default_factory=list,
+        description="Training inputs that are not those that were last trained or tried.",
+    )
+    further_changes: int | None = Field(None, description="How many more changes there are than are listed.")
+
+
 class Status(Model):
     """What the operator knows. Written by the operator alone."""
 
@@ -592,6 +633,7 @@ class Status(Model):
     last_handled_retrain: Short | None = Field(
         None, description="Value of the retrain annotation that was last acted on."
     )
+    plan: Outlook | None = Field(None, description="What the operator will do next, and why.")
 
     def condition(self, kind: str) -> Condition | None:
         """The condition of that type, or None."""

@@ -1,7 +1,7 @@
 """The decision: from what was seen, what is to be stored and done. Pure: no I/O, no clock, no randomness.
 
 The chain of stages below is the specification. Each stage answers one question, has a file of its own, and hands on the
-plan as it stands; the summary in conditions comes last.
+plan as it stands; the summary in conditions, and what comes next, are made last.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .abandoned import stop_abandoned_runs
 from .conditions import summarise
 from .deletion import let_go
 from .gate import judge
+from .outlook import foresee
 from .promotion import promote
 from .proof import prove
 from .recovery import rebuild_lost_status
@@ -57,4 +58,4 @@ def decide(seen: Observation, now: datetime) -> Plan:
         return greeting
     for stage in STAGES:
         plan = stage(seen, plan, now)
-    return summarise(seen, plan, now)
+    return foresee(seen, summarise(seen, plan, now))

@@ -42,8 +42,9 @@ def _said(seen: Observation, plan: Plan, what: str, now: datetime) -> Plan:
     """The plan, with what the deletion waits for in the Ready condition."""
     words = f"the resource is being deleted; that waits for {what}"
     generation = seen.resource.metadata.generation
+    status = plan.status.changed(plan=None)  # nothing of it will be done
     return plan.then(
-        status=with_condition(plan.status, "Ready", "False", reasons.DELETING, words, generation, now)
+        status=with_condition(status, "Ready", "False", reasons.DELETING, words, generation, now)
     )
 
 

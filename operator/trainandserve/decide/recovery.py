@@ -71,7 +71,8 @@ def _target(result: Result, prefix: str, now: datetime) -> Target:
 
 def describe(run: Run) -> str:
     """What a run's description in Kubeflow Pipelines says, so that the run can be known again by it."""
-    return json.dumps(run.dump(), sort_keys=True)
+    # The inputs may be long, and what would tell them again is the resource itself.
+    return json.dumps(run.changed(inputs=None).dump(), sort_keys=True)
 
 
 def described(run: KfpRun) -> Run | None:

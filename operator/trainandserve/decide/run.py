@@ -168,10 +168,18 @@ def steps_of(resource: TrainAndServe) -> tuple[str, ...]:
     return ("download", *apart, "train", "evaluate", "export")
 
 
+def train_deadline(resource: TrainAndServe, run: Run) -> datetime | None:
+    """When the train step under way has taken too long; None while it does not run."""
+    if run.step != "train" or run.train_started_at is None:
+        return None
+    return run.train_started_at + (resource.spec.train.timeout or _DEFAULT_TIMEOUT) + _TIMEOUT_GRACE
+
+
 def _too_late(seen: Observation, run: Run, now: datetime) -> str | None:
     """Why the run must end now: the train step's own time is over, or it never came to start for a reason of its own."""
     timeout = seen.resource.spec.train.timeout or _DEFAULT_TIMEOUT
-    if run.step == "train" and run.train_started_at and now > run.train_started_at + timeout + _TIMEOUT_GRACE:
+    deadline = train_deadline(seen.resource, run)
+    if deadline is not None and now > deadline:
         return f"the train step took longer than training.timeout ({format_duration(timeout)}); raise it or train less"
     trouble = seen.run_pods.trouble if seen.run_pods else None
     waits = trouble is None or seen.run_pods is None or seen.run_pods.waits_for_node

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..changes import between, said, training_fields
 from ..hashes import retrain_token, training_hash
 from ..names import RETRAIN, attempt_prefix, run_id
 from ..observation import Observation, Policy
 from ..plan import Plan, SubmitRun
-from ..resource import Run, Status, Target, TrainAndServe
+from ..resource import Change, Run, Status, Target, TrainAndServe
 from .run import active
 
 DEFAULT_RUN_RETRIES = 2
@@ -80,7 +81,16 @@ def _reason(resource: TrainAndServe, status: Status) -> str:
     asked = resource.metadata.annotations.get(RETRAIN)
     if asked is not None and retrain_token(resource) != (status.last_handled_retrain or ""):
         return "asked for by the retrain annotation"
-    return "the training inputs changed"
+    changed = changed_inputs(resource, status)
+    return f"the training inputs changed: {said(changed)}" if changed else "the training inputs changed"
+
+
+def changed_inputs(resource: TrainAndServe, status: Status) -> list[Change]:
+    """Which inputs are not those of the last run; none where those are not known field by field."""
+    run = status.run
+    if run is None or run.inputs is None:
+        return []
+    return between(run.inputs, training_fields(resource.changed(status=status)))
 
 
 def _retry(resource: TrainAndServe, status: Status, policy: Policy) -> Intent | None:
@@ -141,6 +151,7 @@ def _run(seen: Observation, status: Status, wanted: Intent, now: datetime) -> Ru
         state="Submitting",
         reason=wanted.reason,
         training_hash=training_hash(resource),
+        inputs=training_fields(resource),
         data_digest=preflight.data_digest,
         evaluation_digest=preflight.evaluation_digest,
         incumbent=status.served.version if status.served else None,

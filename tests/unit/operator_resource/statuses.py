@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from trainandserve.resource import (
     Abandoned,
     Candidate,
+    Change,
     Check,
     Condition,
     HistoryEntry,
     Incumbent,
+    NextStep,
+    Outlook,
     Rollout,
     Run,
     Served,
@@ -67,6 +70,7 @@ def full_status() -> Status:
             )
         ],
         last_handled_retrain="2026-11-20",
+        plan=_plan(),
     )
 
 
@@ -78,6 +82,7 @@ def _run() -> Run:
         state="Running",
         reason="the parameters changed",
         training_hash="0123456789abcdef",
+        inputs={"data.uri": "s3://datasets/mnist/", "training.parameters.epochs": "3"},
         data_digest=_DIGEST,
         evaluation_digest=_DIGEST,
         incumbent=3,
@@ -141,3 +146,9 @@ def _served() -> Served:
         ),
         observed="version 3",
     )
+
+
+def _plan() -> Outlook:
+    step = NextStep(action="Train", version=6, message="version 6 is trained", not_before=NOW, deadline=NOW)
+    change = Change(field="training.parameters.epochs", hash="training", before="3", after="4")
+    return Outlook(steps=[step], changes=[change], further_changes=1)

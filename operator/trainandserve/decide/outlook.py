@@ -1,0 +1,217 @@
+"""What will be done next, and why?
+
+Says nothing that is not in the resource, its status and what was looked at before a run, and no time but those that are stored:
+so it changes only when one of them does, and is never itself a reason to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import reasons
+from ..changes import said
+from ..hashes import training_hash
+from ..observation import Observation, Preflight
+from ..plan import Plan
+from ..resource import Candidate, Metric, NextStep, Outlook, Run, Served, Status, Target, TrainAndServe
+from .run import active, train_deadline
+from .training import Intent, changed_inputs, intent, retries_exhausted, unjudged
+
+_STEPS = 8
+_CHANGES = 16
+_CHANGING = (reasons.ROLLING_OUT, reasons.ROLLOUT_STUCK)
+
+
+def foresee(seen: Observation, plan: Plan) -> Plan:
+    """Store the outlook with the status that it follows from."""
+    return plan.then(status=plan.status.changed(plan=outlook(seen, plan.status)))
+
+
+def outlook(seen: Observation, status: Status) -> Outlook:
+    """What follows from a status, as far as it depends on nothing that is still to come."""
+    resource = seen.resource.changed(status=status)
+    steps = list(_held(seen, resource) if resource.spec.suspend else _steps(seen, resource))
+    pending = training_hash(resource) != (status.run.training_hash if status.run else None)
+    changes = changed_inputs(resource, status) if pending else []
+    more = len(changes) - _CHANGES
+    return Outlook(
+        steps=steps[:_STEPS], changes=changes[:_CHANGES], further_changes=more if more > 0 else None
+    )
+
+
+def _held(seen: Observation, resource: TrainAndServe) -> Iterator[NextStep]:
+    """A suspended resource: what goes on, then what comes once it is let go."""
+    if active(resource.status) and resource.status.run is not None:
+        yield _run_goes_on(seen, resource, resource.status.run)
+    yield NextStep(
+        action="Wait", message="suspended: nothing is started or applied until spec.suspend is false"
+    )
+    free = resource.changed(spec=resource.spec.changed(suspend=None))
+    if not active(resource.status):
+        yield from (step for step in _steps(seen, free) if step.action != "Nothing")
+
+
+def _steps(seen: Observation, resource: TrainAndServe) -> Iterator[NextStep]:
+    status = resource.status
+    if status.last_version is None:
+        yield NextStep(
+            action="Look",
+            message="what the storage, the InferenceService and Kubeflow Pipelines know of it is looked for",
+        )
+        return
+    found = [*_serving(seen, status), *_training(seen, resource)]
+    yield from found or [NextStep(action="Nothing", message=_rest(resource))]
+
+
+# --- Serving ------------------------------------------------------------------------------------------------------
+
+
+def _serving(seen: Observation, status: Status) -> Iterator[NextStep]:
+    served = status.served
+    if served is None or served.target is None:
+        return
+    target = served.target
+    if served.run_id != target.run_id:
+        yield _rollout(seen, status, served, target)
+        return
+    condition = status.condition("ModelServed")
+    if condition is not None and condition.reason in _CHANGING:
+        message = f"the pods of the model server are changed; version {target.version} stays"
+        yield NextStep(action="RollOut", version=target.version, message=message)
+
+
+def _rollout(seen: Observation, status: Status, served: Served, target: Target) -> NextStep:
+    """How the version that is to be served comes to serve, and until when."""
+    rollout = status.rollout if status.rollout and status.rollout.run_id == target.run_id else None
+    apart = rollout is not None and rollout.stage == "Proving"
+    words = f"version {target.version} is proven without users, then it replaces version {served.version}; "
+    words += f"if it cannot be proven, version {served.version} stays"
+    if not apart:
+        otherwise = f"version {served.version} is applied again" if served.version else "it is taken down"
+        words = (
+            f"version {target.version} is brought before users and proven there; if that fails, {otherwise}"
+        )
+    since = rollout.since if rollout else None
+    return NextStep(
+        action="Prove" if apart else "RollOut",
+        version=target.version,
+        message=words,
+        deadline=since + seen.policy.proof_deadline if since else None,
+    )
+
+
+# --- Training -----------------------------------------------------------------------------------------------------
+
+
+def _training(seen: Observation, resource: TrainAndServe) -> Iterator[NextStep]:
+    status = resource.status
+    run = status.run
+    if run is not None and active(status):
+        yield from _under_way(seen, resource, run)
+        return
+    if run is not None and unjudged(status):
+        yield from _after_run(resource, run.version)
+        return
+    wanted = intent(resource, status, seen.policy)
+    if wanted is not None:
+        yield from _next_version(seen, resource, wanted)
+
+
+def _under_way(seen: Observation, resource: TrainAndServe, run: Run) -> Iterator[NextStep]:
+    superseded = training_hash(resource) != run.training_hash
+    if run.state != "Stopping" and not superseded:
+        yield _run_goes_on(seen, resource, run)
+        yield from _after_run(resource, run.version)
+        return
+    why = run.message or f"the training inputs changed: {said(changed_inputs(resource, resource.status))}"
+    yield NextStep(
+        action="Stop",
+        version=run.version,
+        message=f"the run of version {run.version} is stopped: {why}"[:2048],
+    )
+    over = "Stopped" if superseded or run.superseded else "Failed"
+    failures = run.failures + (over == "Failed")
+    ended = resource.status.changed(run=run.changed(state=over, failures=failures))
+    wanted = intent(resource, ended, seen.policy)
+    if wanted is not None:
+        yield from _next_version(seen, resource, wanted)
+
+
+def _run_goes_on(seen: Observation, resource: TrainAndServe, run: Run) -> NextStep:
+    what = "is being submitted" if run.state == "Submitting" else f"is under way as run {run.id}"
+    deadline = (
+        run.submitted_at + seen.policy.submit_patience
+        if run.state == "Submitting"
+        else train_deadline(resource, run)
+    )
+    return NextStep(
+        action="Train",
+        version=run.version,
+        message=f"version {run.version}, attempt {run.attempt}, {what}: {run.reason}"[:2048],
+        deadline=deadline,
+    )
+
+
+def _next_version(seen: Observation, resource: TrainAndServe, wanted: Intent) -> Iterator[NextStep]:
+    attempt = f", attempt {wanted.attempt}," if wanted.attempt > 1 else ""
+    message = f"version {wanted.version}{attempt} is trained: {wanted.reason}{_waits_for(seen.preflight)}"
+    yield NextStep(action="Train", version=wanted.version, message=message[:2048], not_before=wanted.due)
+    yield from _after_run(resource, wanted.version)
+
+
+def _waits_for(preflight: Preflight | None) -> str:
+    if preflight is None:
+        return ""
+    if preflight.problems:
+        return f"; that waits until this is put right: {preflight.problems[0].message}"
+    return "" if preflight.slot else "; that waits for a free place among the runs"
+
+
+def _after_run(resource: TrainAndServe, version: int) -> Iterator[NextStep]:
+    served = resource.status.served
+    against = served.version if served else None
+    yield NextStep(
+        action="Judge",
+        version=version,
+        message=f"the result of version {version} is judged: {_bounds(resource, against)}",
+    )
+    place = f"it replaces version {against}" if against else "it is served"
+    yield NextStep(
+        action="RollOut",
+        version=version,
+        message=f"if version {version} is accepted, {place} once it is proven to serve",
+    )
+
+
+def _bounds(resource: TrainAndServe, against: int | None) -> str:
+    words = "; ".join(_bound(metric, against) for metric in resource.spec.metrics)
+    return words[:1024] or "no bounds are set, so it is accepted"
+
+
+def _bound(metric: Metric, against: int | None) -> str:
+    parts = [
+        f"min {metric.min:.12g}" if metric.min is not None else "",
+        f"max {metric.max:.12g}" if metric.max is not None else "",
+        f"maxRegression {metric.max_regression:.12g} against version {against}"
+        if metric.max_regression is not None and against
+        else "",
+    ]
+    return f"{metric.name} {', '.join(part for part in parts if part)}".rstrip()
+
+
+# --- Nothing ------------------------------------------------------------------------------------------------------
+
+
+def _rest(resource: TrainAndServe) -> str:
+    """Why nothing is due, and what would change that."""
+    run, candidate = resource.status.run, resource.status.candidate
+    starts = "an edit of the training or a new value of the annotation trainandserve.io/retrain starts again"
+    if run is not None and run.state in ("Failed", "Lost") and retries_exhausted(resource, run):
+        return f"every run for version {run.version} failed: {starts}"
+    if candidate is not None and _turned_down(candidate):
+        return f"version {candidate.version} was turned down: {starts}; an edit of the bounds judges it again"
+    return f"nothing is due: {starts}"
+
+
+def _turned_down(candidate: Candidate) -> bool:
+    return candidate.verdict is not None and not candidate.verdict.accepted
