@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..gateways.errors import brief
 from ..resource import API_VERSION, KIND, PLURAL
-from .errors import CliError, NotFound, WrongInput
+from .applying import Application
+from .errors import CliError, NotFound, PassedOn, WrongInput
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -84,11 +85,14 @@ class Cluster:
         """Merge-patch a TrainAndServe; in a dry run the API server checks and answers, and stores nothing."""
         return self.request("PATCH", self._path(name), body=patch, query=_writing(dry_run), content=MERGE)
 
-    def would_apply(self, body: Json) -> Json:
-        """What the API server would have after an apply of this, checked and with what others set; nothing is stored."""
-        query = _writing(dry_run=True) | {"force": "true", "fieldValidation": "Strict"}
-        name = body["metadata"]["name"]
-        return self.request("PATCH", self._path(name), body=body, query=query, content=APPLY)
+    def would_apply(self, name: str, apply: Application) -> Json:
+        """What the API server would have after an apply, checked and with what others set; nothing is stored."""
+        if apply.manager is None:
+            return self.request(
+                "PATCH", self._path(name), body=apply.body, query=_writing(True), content=MERGE
+            )
+        query = {"fieldManager": apply.manager, "dryRun": "All", "force": "true", "fieldValidation": "Strict"}
+        return self.request("PATCH", self._path(name), body=apply.body, query=query, content=APPLY)
 
     def _path(self, name: str = "") -> str:
         path = f"/apis/{API_VERSION}/namespaces/{self.namespace}/{PLURAL}"
@@ -171,15 +175,20 @@ def _namespace_of(where: Where) -> str:
 
 
 def _writing(dry_run: bool) -> dict[str, str]:
-    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+    return {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | (
+        {"dryRun": "All"} if dry_run else {}
+    )
 
 
 def _refusal(status: int, body: bytes | str | None, path: str) -> CliError:
     try:
         answer = json.loads(body or "")
     except ValueError:
-        answer = {}
-    message = brief(answer.get("message") or body or f"status {status}")
+        answer = None
+    answer = answer if isinstance(answer, dict) else {}
+    if "/proxy/" in path and answer.get("kind") != "Status":
+        return PassedOn(f"it answers {status}: {brief(_text(body))}")
+    message = brief(answer.get("message") or _text(body) or f"status {status}")
     if status == 404:
         if (answer.get("details") or {}).get("name"):
             return NotFound(message)
@@ -187,6 +196,10 @@ def _refusal(status: int, body: bytes | str | None, path: str) -> CliError:
     if status in (400, 422):
         return WrongInput(f"the API server refuses it: {message}")
     return CliError(f"the API server answers {status}: {message}")
+
+
+def _text(body: bytes | str | None) -> str:
+    return body.decode(errors="replace") if isinstance(body, bytes) else body or ""
 
 
 def _lines(parts: Iterator[bytes]) -> Iterator[str]:

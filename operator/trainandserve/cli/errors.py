@@ -51,3 +51,7 @@ class NotNow(CliError):
     """The resource is not in a state in which this can be done."""
 
     code = Exit.NOT_NOW
+
+
+class PassedOn(CliError):
+    """What stands behind the API server's proxy answered with an error of its own."""

@@ -23,7 +23,7 @@ def crd() -> None:
     "-f",
     "--filename",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="File with one TrainAndServe.",
 )
 @click.option(
@@ -37,7 +37,7 @@ def crd() -> None:
     "--secret",
     "secrets",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="File with a Secret that it names: for the S3 endpoint.",
 )
 def compile(filename: Path, target: Path | None, secrets: tuple[Path, ...]) -> None:

@@ -19,7 +19,7 @@ Command = Callable[..., Any]
 _COMPLETION_SECONDS = 3.0
 
 
-class ResourceName(click.ParamType):
+class ResourceName(click.ParamType[str]):
     """Name of a resource; ``tas/digits`` is read like ``digits``."""
 
     name = "name"

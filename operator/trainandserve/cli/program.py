@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from . import asking, completion, files, reading
+from . import asking, completion, files, logs, opening, planning, predicting, reading
 from .errors import CliError, Exit
 from .session import Surroundings
 
@@ -53,9 +53,13 @@ def program() -> None:
 for _command in (
     reading.status,
     reading.history,
+    planning.plan,
     asking.retrain,
     asking.suspend,
     asking.resume,
+    logs.logs,
+    predicting.predict,
+    opening.open_,
     completion.completion,
     files.compile,
     files.crd,

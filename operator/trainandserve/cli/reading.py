@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 
 import click
-from rich import box
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -17,7 +16,7 @@ from .advice import findings
 from .cluster import Json
 from .errors import CliError, NotFound
 from .options import asks_cluster, maybe_resource_name, output, resource_name
-from .screen import screen, versions
+from .screen import screen, table, versions
 from .session import Session, parse, print_data
 from .words import span
 
@@ -79,18 +78,18 @@ def _list(session: Session, all_namespaces: bool, output: str) -> None:
 
 
 def _overview(session: Session, resources: list[TrainAndServe], all_namespaces: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    found = table()
     for title in (*(("namespace",) if all_namespaces else ()), "name", "ready", "phase"):
-        table.add_column(title, overflow="fold")
-    table.add_column("serves", justify="right")
-    table.add_column("newest", justify="right")
+        found.add_column(title, overflow="fold")
+    found.add_column("serves", justify="right")
+    found.add_column("newest", justify="right")
     for title in ("metric", "run"):
-        table.add_column(title)
-    table.add_column("age", justify="right", no_wrap=True)
+        found.add_column(title)
+    found.add_column("age", justify="right", no_wrap=True)
     for resource in resources:
         row = _row(resource, session)
-        table.add_row(*((resource.metadata.namespace, *row) if all_namespaces else row))
-    return table
+        found.add_row(*((resource.metadata.namespace, *row) if all_namespaces else row))
+    return found
 
 
 def _row(resource: TrainAndServe, session: Session) -> tuple[RenderableType, ...]:

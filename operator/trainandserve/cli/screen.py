@@ -34,6 +34,7 @@ def screen(resource: TrainAndServe, now: datetime, marks: Marks) -> RenderableTy
         *_run(resource, now, marks),
         *_verdict(resource, marks),
         *_wrong(resource, marks),
+        *_next(resource.status, now),
         *_versions(resource.status, now, marks),
     ]
     return Group(*_spaced(parts))
@@ -46,7 +47,8 @@ def _spaced(parts: list[RenderableType]) -> Iterator[RenderableType]:
         yield part
 
 
-def _section(title: str, *inner: RenderableType) -> RenderableType:
+def section(title: str, *inner: RenderableType) -> RenderableType:
+    """A part of a screen, with its title."""
     return Group(Text(title, style="bold"), *(Padding(one, (0, 0, 0, 2), expand=False) for one in inner))
 
 
@@ -102,7 +104,7 @@ def _serves(status: Status, now: datetime) -> Iterator[RenderableType]:
         grid.add_row("observed", served.observed)
     if served.target is not None and served.target.run_id != served.run_id:
         grid.add_row("coming up", f"version {served.target.version}, since {span(now - served.target.since)}")
-    yield _section("Serves", grid)
+    yield section("Serves", grid)
 
 
 def _facts() -> Table:
@@ -142,7 +144,7 @@ def _run(resource: TrainAndServe, now: datetime, marks: Marks) -> Iterator[Rende
     grid.add_row("id", run.id)
     if run.url:
         grid.add_row("url", _link(run.url))
-    yield _section("Run", grid)
+    yield section("Run", grid)
 
 
 def _state(run: Run, now: datetime) -> str:
@@ -193,21 +195,21 @@ def _verdict(resource: TrainAndServe, marks: Marks) -> Iterator[RenderableType]:
     if candidate.samples:
         head.append(f", on {candidate.samples} samples")
     if not verdict.checks:
-        yield _section("Verdict", head, Text(verdict.message))
+        yield section("Verdict", head, Text(verdict.message))
         return
-    yield _section("Verdict", head, _checks(resource, candidate, verdict.checks, marks))
+    yield section("Verdict", head, _checks(resource, candidate, verdict.checks, marks))
 
 
 def _checks(resource: TrainAndServe, candidate: Candidate, checks: list[Check], marks: Marks) -> Table:
     known = {metric.name: metric for metric in resource.spec.metrics}
     before = f"version {candidate.incumbent.version}" if candidate.incumbent else "incumbent"
-    table = _table()
-    table.add_column("metric", overflow="fold")
-    table.add_column("bound", overflow="fold")
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column(before, justify="right", no_wrap=True)
-    table.add_column("change", justify="right", no_wrap=True)
-    table.add_column("result", no_wrap=True)
+    found = table()
+    found.add_column("metric", overflow="fold")
+    found.add_column("bound", overflow="fold")
+    found.add_column("value", justify="right", no_wrap=True)
+    found.add_column(before, justify="right", no_wrap=True)
+    found.add_column("change", justify="right", no_wrap=True)
+    found.add_column("result", no_wrap=True)
     for check in checks:
         result = (
             Text(f"{marks.good} passed", style="green")
@@ -215,10 +217,10 @@ def _checks(resource: TrainAndServe, candidate: Candidate, checks: list[Check], 
             else Text(f"{marks.bad} missed", style="red")
         )
         bound = bounds(known.get(check.name), marks)
-        table.add_row(
+        found.add_row(
             escape(check.name), bound, number(check.value), number(check.incumbent), _change(check), result
         )
-    return table
+    return found
 
 
 def _change(check: Check) -> str:
@@ -227,7 +229,8 @@ def _change(check: Check) -> str:
     return f"{check.value - check.incumbent:+.3g}"
 
 
-def _table() -> Table:
+def table() -> Table:
+    """A plain table, as narrow as its content."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
 
 
@@ -249,7 +252,24 @@ def _wrong(resource: TrainAndServe, marks: Marks) -> Iterator[RenderableType]:
         grid.add_row(
             Text(marks.then, style="cyan"), Text(one.advice.replace("=NAME", f"={resource.metadata.name}"))
         )
-    yield _section("To look at", grid)
+    yield section("To look at", grid)
+
+
+# --- What comes next ----------------------------------------------------------------------------------------------
+
+
+def _next(status: Status, now: datetime) -> Iterator[RenderableType]:
+    """The next step beyond the run under way, in one line or two; `plan` tells the rest."""
+    steps = status.plan.steps if status.plan else []
+    if active(status) and steps and steps[0].action == "Train":
+        steps = steps[1:]
+    if not steps:
+        return
+    step = steps[0]
+    words = Text(step.message)
+    if step.not_before:
+        words.append(f" ({when(step.not_before, now)})", style="cyan")
+    yield section("Next", words)
 
 
 # --- Versions -----------------------------------------------------------------------------------------------------
@@ -257,21 +277,21 @@ def _wrong(resource: TrainAndServe, marks: Marks) -> Iterator[RenderableType]:
 
 def _versions(status: Status, now: datetime, marks: Marks) -> Iterator[RenderableType]:
     if status.history:
-        yield _section("Last versions", versions(status, status.history[:_LAST_VERSIONS], now, marks))
+        yield section("Last versions", versions(status, status.history[:_LAST_VERSIONS], now, marks))
 
 
 def versions(status: Status, entries: list[HistoryEntry], now: datetime, marks: Marks) -> Table:
     """Versions of the past, newest first; the one that serves is marked."""
-    table = _table()
-    table.add_column("version", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("metrics", overflow="fold", ratio=1)
-    table.add_column("judged", no_wrap=True, justify="right")
+    found = table()
+    found.add_column("version", no_wrap=True)
+    found.add_column("verdict", no_wrap=True)
+    found.add_column("metrics", overflow="fold", ratio=1)
+    found.add_column("judged", no_wrap=True, justify="right")
     serving = status.served.run_id if status.served else None
     for entry in entries:
         name = Text(f"{entry.version}")
         if entry.run_id == serving:
             name.append(f" {marks.busy} serves", style="green")
         verdict = Text(entry.verdict, style="green" if entry.verdict == "Accepted" else "red")
-        table.add_row(name, verdict, _metrics(entry.metrics), when(entry.at, now))
-    return table
+        found.add_row(name, verdict, _metrics(entry.metrics), when(entry.at, now))
+    return found

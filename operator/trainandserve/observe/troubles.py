@@ -10,12 +10,12 @@ from .. import names, reasons
 from ..gateways.errors import brief
 from ..observation import Problem, RunPods, ServerTrouble
 from ..resource import Run, Target
+from ..steps import is_executor, step_of
 from .workflows import WORKFLOWS, run_namespace
 from .world import World
 
 Json = Mapping[str, Any]
 
-_NODE_NAME = "workflows.argoproj.io/node-name"
 _WAITING_TROUBLE = {
     "ErrImagePull": "the image cannot be pulled",
     "ImagePullBackOff": "the image cannot be pulled",
@@ -57,7 +57,7 @@ async def run_pods(world: World, namespace: str, run: Run) -> RunPods:
 
 def _pod_trouble(pods: Sequence[Json]) -> tuple[Problem | None, bool]:
     for pod in pods:
-        step = _step(pod)
+        step = step_of(pod)
         for condition in pod.get("status", {}).get("conditions") or ():
             if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
                 words = f"step {step} waits for a node: {brief(condition.get('message'))}; where its placement was wrong, "
@@ -79,23 +79,10 @@ def _waiting(pod: Json) -> Iterator[Json]:
                 yield waiting
 
 
-def _step(pod: Json) -> str:
-    """The pipeline's step that a pod belongs to, from the path of its node: ``…root.train.executor``."""
-    path = (pod["metadata"].get("annotations") or {}).get(_NODE_NAME, "")
-    parts = [part.split("(")[0] for part in path.split(".")]
-    inner = [part for part in parts[1:] if part not in ("root", "executor", "root-driver")]
-    return inner[-1].removesuffix("-driver") if inner else str(pod["metadata"]["name"])
-
-
-def _is_executor(pod: Json) -> bool:
-    path = (pod["metadata"].get("annotations") or {}).get(_NODE_NAME, "")
-    return "driver" not in path.rsplit(".", 1)[-1]
-
-
 def _train_started(pods: Sequence[Json]) -> datetime | None:
     """When the train step's own container began to run; waiting for a node does not count."""
     for pod in pods:
-        if _step(pod) != "train" or not _is_executor(pod):
+        if step_of(pod) != "train" or not is_executor(pod):
             continue
         for container in pod.get("status", {}).get("containerStatuses") or ():
             state = container.get("state") or {}
@@ -112,7 +99,7 @@ def _failure(flows: Sequence[Json], pods: Sequence[Json]) -> str | None:
             ended = (container.get("state") or {}).get("terminated") or {}
             if ended.get("exitCode") and container.get("name") in ("main", None, "user"):
                 words = brief(ended.get("message")) or f"exit code {ended['exitCode']}"
-                return f"step {_step(pod)} failed: {words}"
+                return f"step {step_of(pod)} failed: {words}"
     for flow in flows:
         nodes: list[Json] = list((flow.get("status", {}).get("nodes") or {}).values())
         for node in nodes:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sandbox.controlplane import ControlPlane
 from tests.api.operator_path.api import until
+from tests.api.operator_path.bodies import resource
 from tests.api.operator_path.site import Site, told
 from trainandserve.cli.program import main
 
@@ -78,3 +80,35 @@ async def test_what_is_not_there_or_not_known_has_exit_codes(shared: Site, tas: 
 
 async def _is_suspended(site: Site, name: str) -> bool:
     return told(await site.status(name)).get("Ready", "").endswith("/Suspended")
+
+
+async def test_a_plan_for_a_file_says_what_the_operator_then_does_and_writes_nothing(
+    shared: Site, tas: Tas, tmp_path: Path
+) -> None:
+    await shared.apply("planned")
+    await shared.serves("planned", 1)
+    await shared.settles("planned", Ready="True/Serving")
+    before = await shared.resource("planned")
+    assert [step["action"] for step in before["status"]["plan"]["steps"]] == ["Nothing"]
+
+    file = tmp_path / "new.yaml"
+    training = {"parameters": {"epochs": 2}}
+    file.write_text(yaml.safe_dump(resource(shared.storage, "planned", {"training": training})))
+    found = await tas.data("plan", "-f", str(file))
+    assert [(one["field"], one["before"], one["after"]) for one in found["changes"]] == [
+        ("training.parameters.epochs", "1", "2")
+    ]
+    assert [one["kind"] for one in found["effects"]] == ["trains"]
+    file.write_text(yaml.safe_dump(resource(shared.storage, "planned", {"evaluation": None})))
+    assert [one["kind"] for one in (await tas.data("plan", "-f", str(file)))["effects"]] == ["judges"]
+    file.write_text(yaml.safe_dump(resource(shared.storage, "planned", {"data": {"uri": "no-uri"}})))
+    code, text = await tas("plan", "-f", str(file))
+    assert code == 2 and "s3://" in text
+    assert await shared.resource("planned") == before
+
+    await shared.apply("planned", training=training)
+    status = await shared.serves("planned", 2)
+    assert status["run"]["reason"] == "the training inputs changed: training.parameters.epochs 1 -> 2"
+    await shared.settles("planned", Ready="True/Serving")
+    at_rest = await shared.resource("planned")
+    assert at_rest["status"]["plan"]["steps"][0]["action"] == "Nothing"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.unit.builders import NOW, Situation
+from tests.unit.builders import NOW, UID, Situation
+from trainandserve.cli.applying import Application
 from trainandserve.cli.cluster import Where
-from trainandserve.cli.errors import NotFound
+from trainandserve.cli.errors import CliError, NotFound
 from trainandserve.cli.program import main
 from trainandserve.cli.session import Surroundings
 
@@ -36,9 +37,13 @@ class FakeCluster:
     bodies: dict[str, Json]
     namespace: str = "vision"
     writes: list[tuple[str, Json]] = field(default_factory=list)
+    applications: list[Application] = field(default_factory=list)
     asked: list[Where] = field(default_factory=list)
     others: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
+    """Objects by path and selector."""
     texts: dict[str, str] = field(default_factory=dict)
+    queries: list[Json] = field(default_factory=list)
+    proxied: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     def get(self, name: str) -> Json:
         if name not in self.bodies:
@@ -54,6 +59,25 @@ class FakeCluster:
             self.writes.append((name, patch))
             self.bodies[name] = changed
         return changed
+
+    def would_apply(self, name: str, apply: Application) -> Json:
+        self.applications.append(apply)
+        return merged(self.bodies.get(name) or {"metadata": {"uid": UID}}, apply.body)
+
+    def items(self, path: str, selector: str) -> list[Json]:
+        return self.others.get((path, selector), [])
+
+    def lines(self, path: str, query: Mapping[str, str], *, endless: bool = False) -> Iterator[str]:
+        if path not in self.texts:
+            raise CliError("the API server answers 400: container is waiting to start")
+        self.queries.append(dict(query))
+        yield from self.texts[path].splitlines()
+
+    def request(self, method: str, path: str, *, body: Any = None) -> Any:
+        answer = self.proxied.get(path)
+        if answer is None:
+            raise CliError(f"the API server answers 503: nothing answers at {path}")
+        return answer(body)
 
 
 def merged(before: Any, patch: Any) -> Any:
