@@ -161,11 +161,17 @@ def only_volume(objects: list[Json], name: str) -> Json:
 def test_the_probes_ask_where_the_operator_answers(objects: list[Json]) -> None:
     (port,) = container(objects)["ports"]
     assert port == {"name": "http", "containerPort": Settings().port}
-    probes = {kind: container(objects)[kind]["httpGet"] for kind in ("livenessProbe", "readinessProbe")}
-    assert probes == {
+    kinds = ("startupProbe", "livenessProbe", "readinessProbe")
+    assert {kind: container(objects)[kind]["httpGet"] for kind in kinds} == {
+        "startupProbe": {"path": "/healthz", "port": "http"},
         "livenessProbe": {"path": "/healthz", "port": "http"},
         "readinessProbe": {"path": "/readyz", "port": "http"},
     }
+
+
+def test_no_service_of_the_namespace_sets_a_setting(objects: list[Json]) -> None:
+    """Kubernetes would give a pod TAS_PORT=tcp://... for a Service named tas: a setting of ours."""
+    assert pod(objects)["spec"]["enableServiceLinks"] is False
 
 
 def test_the_end_is_given_the_time_that_it_takes(objects: list[Json]) -> None:
