@@ -7,14 +7,22 @@ import sys
 
 from pydantic import ValidationError
 
+_ONLY_RUN = (
+    "This is the operator alone, and knows only: run. The command line needs {missing}, which is not installed: "
+    "install it where you work (docs/cli.md)."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code. The operator's process loads nothing of the command line."""
     given = sys.argv[1:] if arguments is None else arguments
     if given == ["run"]:
         return run_operator()
-    from .cli.program import main as command_line
-
+    try:
+        from .cli.program import main as command_line
+    except ModuleNotFoundError as missing:
+        print(_ONLY_RUN.format(missing=missing.name), file=sys.stderr)
+        return 2
     return command_line(given)
 
 

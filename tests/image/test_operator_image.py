@@ -20,7 +20,7 @@ from tests.api.operator_path.process import OperatorProcess
 from tests.api.operator_path.site import Site
 from tests.image import confinement
 from tests.image.conftest import Rooms
-from tests.image.images import ROOT, Image
+from tests.image.images import Image
 from tests.unit.install.rendering import only, overlay
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -73,21 +73,17 @@ def test_its_user_could_write_no_program_of_its_own(operator_image: Image) -> No
     assert not writable
 
 
-@pytest.mark.parametrize("arguments", [["crd"], ["compile", "-f", "/examples/mnist.yaml"]], ids=" ".join)
-def test_its_commands_say_what_those_of_the_repository_say(
-    operator_image: Image, rooms: Rooms, arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    from trainandserve.__main__ import main
+def test_asked_for_more_than_to_run_it_says_where_that_is(operator_image: Image, rooms: Rooms) -> None:
+    done = confinement.run(operator_image, [*operator_image.command, "crd"], rooms())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("This is the operator alone, and knows only: run.")
 
-    done = confinement.run(
-        operator_image,
-        [*operator_image.command, *arguments],
-        rooms(),
-        mounts={"/examples": ROOT / "examples"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert main([one.replace("/examples", str(ROOT / "examples")) for one in arguments]) == 0
-    assert done.stdout == capsys.readouterr().out
+
+def test_a_setting_that_is_wrong_ends_the_start_with_its_name(operator_image: Image, rooms: Rooms) -> None:
+    command = [*operator_image.command, *operator_image.arguments]
+    done = confinement.run(operator_image, command, rooms(), environment={"TAS_PORT": "tcp://10.0.0.1:80"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("TAS_PORT: ") and done.stderr.count("\n") == 1
 
 
 # --- Working ------------------------------------------------------------------------------------------------------

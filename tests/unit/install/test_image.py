@@ -155,6 +155,17 @@ def test_the_operators_image_starts_the_command_that_the_deployment_completes(
     assert of("operator", "EXPOSE") == [str(container["ports"][0]["containerPort"])]
 
 
+def test_where_only_the_operator_is_installed_the_command_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trainandserve.__main__ import main
+
+    assert not {"rich", "pillow"} & {one.name for one in pins("operator")}
+    monkeypatch.setitem(sys.modules, "trainandserve.cli.program", None)
+    assert main(["status"]) == 2
+    assert capsys.readouterr().err.startswith("This is the operator alone, and knows only: run.")
+
+
 def test_the_images_python_is_one_that_everything_is_set_up_for() -> None:
     major, minor = map(int, sbom.python_of(DOCKERFILE).split("."))
     assert setup.OLDEST <= (major, minor) <= setup.NEWEST
