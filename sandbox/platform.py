@@ -254,6 +254,7 @@ def _operator_settings(plane: ControlPlane, folder: Path, kfp_url: str, s3_url: 
         "TAS_KFP_NAMESPACE": KFP_NAMESPACE,
         "TAS_KFP_TOKEN_PATH": str(_kfp_token(plane, folder / "kfp-token")),
         "TAS_S3_ENDPOINTS": s3_url.removeprefix("http://"),
+        "TAS_PREDICTOR_HOSTS": "127.0.0.1",
         "TAS_LEASE_NAMESPACE": OPERATOR_NAMESPACE,
         "TAS_LISTEN": "127.0.0.1",
         "TAS_PORT": "0",

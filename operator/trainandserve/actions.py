@@ -151,13 +151,11 @@ async def _submission(world: World, resource: TrainAndServe, run: Run) -> Submis
 
 
 async def _compile(world: World, resource: TrainAndServe) -> CompiledPipeline:
-    spec = resource.spec
-    data = (await secret_access(world, resource, data_secret(resource), spec.data.uri)).storage
+    data = (await secret_access(world, resource, data_secret(resource))).storage
     storage = (await storage_access(world, resource)).storage
     evaluation = None
     if resource.spec.evaluation and resource.spec.evaluation.data:
-        uri = resource.spec.evaluation.data.uri
-        evaluation = (await secret_access(world, resource, evaluation_secret(resource), uri)).storage
+        evaluation = (await secret_access(world, resource, evaluation_secret(resource))).storage
     image = resource.spec.train.image or world.settings.trainer_image
     inputs = PipelineInputs(image, data, evaluation, storage)
     try:

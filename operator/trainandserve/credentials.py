@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from . import reasons
+from .addresses import is_amazon, is_listed
+from .fields import OBJECT_NAME
 from .gateways.errors import Refused
 from .gateways.kubernetes import Kubernetes
-from .gateways.s3 import Access, Keys, split
+from .gateways.s3 import Access, Keys
 from .names import CREDENTIALS
 from .resource import TrainAndServe
 from .settings import Settings
 from .storage_access import StorageAccess, from_annotations
 
-_AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 _POD_IDENTITY = StorageAccess(virtual_bucket=True)
 
 
@@ -29,16 +31,11 @@ def evaluation_secret(resource: TrainAndServe) -> str | None:
     return (data.secret_name if data else None) or data_secret(resource)
 
 
-async def read_access(
-    kubernetes: Kubernetes, namespace: str, name: str | None, uri: str, settings: Settings
-) -> Access:
+async def read_access(kubernetes: Kubernetes, namespace: str, name: str | None, settings: Settings) -> Access:
     """How to reach S3 with the Secret of that name; without a name, as the operator's own pod.
 
-    Parameters
-    ----------
-    uri
-        What is to be reached. As itself the operator reaches only the buckets that the administrator names: else
-        whoever may write a resource could read and write whatever the operator may.
+    As itself the operator reaches only what the administrator lists: else whoever may write a resource could read and write
+    whatever the operator may. Each request is held to that list (`Access.reaches`), wherever its address comes from.
 
     Raises
     ------
@@ -48,8 +45,10 @@ async def read_access(
         The API server does not answer.
     """
     if name is None:
-        _check_bucket(uri, settings.pod_identity_buckets)
-        return Access(_POD_IDENTITY)
+        return Access(_POD_IDENTITY, reach=_own_part(settings.pod_identity_buckets, namespace))
+    if re.fullmatch(OBJECT_NAME, name) is None:
+        # The definition refuses it as well. Here it would become a part of a path, and a path may lead elsewhere.
+        raise Refused(reasons.SECRET_NOT_FOUND, f"{name!r} is no name of a Secret: write the name alone")
     secret = await kubernetes.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
     if secret is None:
         raise Refused(
@@ -69,22 +68,16 @@ async def read_access(
     return Access(storage, None if storage.anonymous else _keys(name, secret))
 
 
-def _check_bucket(uri: str, allowed: tuple[str, ...]) -> None:
-    bucket, _ = split(uri)
-    if bucket in allowed:
-        return
-    raise Refused(
-        reasons.SECRET_NOT_NAMED,
-        f"no Secret is named for {uri}, and the operator does not reach bucket {bucket} as itself: name one in "
-        "storage.secretName, or ask an administrator to add the bucket to TAS_POD_IDENTITY_BUCKETS",
-    )
+def _own_part(listed: tuple[str, ...], namespace: str) -> tuple[str, ...]:
+    """What the operator may reach as itself for a namespace."""
+    return tuple(one.removeprefix("s3://").replace("{namespace}", namespace) for one in listed)
 
 
 def _check_endpoint(name: str, storage: StorageAccess, allowed: tuple[str, ...]) -> None:
     if storage.endpoint_url is None:
         return
     host = storage.endpoint_url.split("://", 1)[1].lower()
-    if host in allowed or host.split(":")[0].endswith(_AMAZON):
+    if is_listed(host, allowed) or is_amazon(host):
         return
     raise Refused(
         reasons.ENDPOINT_NOT_ALLOWED,

@@ -120,6 +120,8 @@ S3Prefix = Annotated[str, Field(max_length=1024, json_schema_extra=rules(*_S3_RU
 """The same, with room for what is written below it."""
 
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+OBJECT_NAME = f"^{_DNS_LABEL}([.]{_DNS_LABEL})*$"
+"""Name of an object of Kubernetes."""
 
 Name = Annotated[
     str,
@@ -127,7 +129,7 @@ Name = Annotated[
     Field(
         json_schema_extra=rules(
             rule(
-                matching(f"^{_DNS_LABEL}([.]{_DNS_LABEL})*$"),
+                matching(OBJECT_NAME),
                 "write the name alone, in lower-case letters, digits, hyphens and dots (absent means the default)",
             )
         )

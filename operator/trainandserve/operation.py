@@ -255,7 +255,7 @@ async def operate(settings: Settings) -> int:
     async with contextlib.AsyncExitStack() as stack:
         kubernetes = await stack.enter_async_context(Kubernetes.connected(settings.request_timeout))
         kfp = await stack.enter_async_context(Kfp.connected(settings))
-        predictor = await stack.enter_async_context(Predictor.connected())
+        predictor = await stack.enter_async_context(Predictor.connected(settings.predictor_hosts))
         s3 = S3()
         stack.callback(s3.close)
         leader = Leader(kubernetes, settings) if settings.leader_election else None

@@ -55,10 +55,15 @@ class Settings(BaseSettings):
 
     s3_endpoints: Names = Field(
         (),
-        description="S3 endpoints (host or host:port, or *.suffix) that Secrets may name, beside Amazon's own. The administrator vouches for them.",
+        description="S3 endpoints (host, host:port or *.suffix) that Secrets may name, beside Amazon's own. The administrator vouches for them.",
     )
     pod_identity_buckets: Names = Field(
-        (), description="Buckets that the operator may reach as itself, for resources that name no Secret."
+        (),
+        description="Buckets, or prefixes in them, that the operator may reach as itself, for resources that name no Secret; {namespace} stands for the resource's: shared/{namespace}.",
+    )
+    predictor_hosts: Names = Field(
+        ("*.{namespace}.svc", "*.{namespace}.svc.cluster.local"),
+        description="Hosts (or *.suffix, without a port) that predictions are asked of to prove a version; {namespace} stands for the resource's.",
     )
     istio_sidecar: bool | None = Field(
         None, description="Sets sidecar.istio.io/inject on the model server's pods."

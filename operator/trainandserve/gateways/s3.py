@@ -1,4 +1,9 @@
-"""The door to S3: boto3 in threads, with time limits, and the errors in our own types."""
+"""The door to S3: boto3 in threads, with time limits, and the errors in our own types.
+
+Where the door leads is written by others: a Secret names the endpoint, a resource the bucket, and an annotation that anybody
+may have edited the folder. So each request is held to what its `Access` reaches, each connection to the addresses that were
+checked (`s3_connections`), and a redirect is an answer like any other, not a way to go.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .. import reasons
 from ..storage_access import StorageAccess
 from .errors import GatewayError, NotFound, Refused, Unreachable, brief
+from .s3_connections import AddressRefusedError, checked_sender
 
 T = TypeVar("T")
 
@@ -49,10 +55,27 @@ class Keys:
 
 @dataclass(frozen=True)
 class Access:
-    """How a bucket is reached, and as whom; without keys as the pod itself."""
+    """How a bucket is reached, and as whom; without keys as the pod itself.
+
+    Attributes
+    ----------
+    reach
+        Buckets, and prefixes in them, that may be reached so; None: whatever the keys open.
+    """
 
     storage: StorageAccess
     keys: Keys | None = field(default=None, repr=False)
+    reach: tuple[str, ...] | None = None
+
+    def reaches(self, uri: str) -> bool:
+        """Whether a URI is, or is below, what may be reached."""
+        if self.reach is None:
+            return True
+        bucket, key = split(uri)
+        place = f"{bucket}/{key}/"
+        if {".", ".."} & set(place.split("/")):
+            return False  # no store takes them for folders; a proxy before it may
+        return any(place.startswith(one.rstrip("/") + "/") for one in self.reach)
 
 
 @dataclass(frozen=True)
@@ -94,11 +117,11 @@ class S3:
         Refused, Unreachable
             As every method here.
         """
-        return await self._call(uri, lambda: _list(uri, access))
+        return await self._call(uri, access, lambda: _list(uri, access))
 
     async def folders(self, uri: str, access: Access) -> list[str]:
         """Names of the folders right below a prefix."""
-        return await self._call(uri, lambda: _folders(uri, access))
+        return await self._call(uri, access, lambda: _folders(uri, access))
 
     async def read(self, uri: str, access: Access) -> bytes:
         """A small object, at most `RESULT_LIMIT` bytes.
@@ -108,20 +131,26 @@ class S3:
         NotFound
             There is none.
         """
-        return await self._call(uri, lambda: _read(uri, access))
+        return await self._call(uri, access, lambda: _read(uri, access))
 
     async def check_writable(self, uri: str, access: Access) -> None:
         """Write and remove an empty object below a prefix: what a run would find out an hour later."""
-        await self._call(uri, lambda: _check_writable(uri, access))
+        await self._call(uri, access, lambda: _check_writable(uri, access))
 
     async def delete(self, uri: str, access: Access) -> int:
         """Delete everything below a prefix; the number of objects."""
-        return await self._call(uri, lambda: _delete(uri, access))
+        return await self._call(uri, access, lambda: _delete(uri, access))
 
-    async def _call(self, uri: str, request: Callable[[], T]) -> T:
+    async def _call(self, uri: str, access: Access, request: Callable[[], T]) -> T:
+        if not access.reaches(uri):
+            raise Refused(
+                reasons.SECRET_NOT_NAMED,
+                f"no Secret is named for {uri}, and the operator does not go there as itself: name one in "
+                "storage.secretName, or ask an administrator to add the place to TAS_POD_IDENTITY_BUCKETS",
+            )
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, request)
-        except (BotoCoreError, ClientError, OSError) as error:
+        except (AddressRefusedError, BotoCoreError, ClientError, OSError) as error:
             raise _error(uri, error) from error
 
 
@@ -129,8 +158,6 @@ class S3:
 def _client(access: Access) -> Any:
     storage, keys = access.storage, access.keys
     settings = Config(
-        connect_timeout=5,
-        read_timeout=20,
         retries={"total_max_attempts": 3, "mode": "standard"},
         signature_version=UNSIGNED if storage.anonymous else "s3v4",
         s3={"addressing_style": "virtual" if storage.virtual_bucket else "path"},
@@ -143,7 +170,11 @@ def _client(access: Access) -> Any:
         aws_session_token=keys.session_token if keys else None,
         region_name=storage.region or "us-east-1",
     )
-    return session.client("s3", endpoint_url=storage.endpoint_url, verify=storage.verify_ssl, config=settings)
+    client = session.client("s3", endpoint_url=storage.endpoint_url, config=settings)
+    client.meta.events.register(
+        "before-send.s3", checked_sender(client.meta.endpoint_url, storage.verify_ssl)
+    )
+    return client
 
 
 def _list(uri: str, access: Access) -> list[S3Object]:
@@ -207,6 +238,10 @@ def _delete(uri: str, access: Access) -> int:
 
 def _error(uri: str, error: Exception) -> GatewayError:
     bucket, _ = split(uri)
+    if isinstance(error, AddressRefusedError):
+        return Refused(
+            reasons.ENDPOINT_NOT_ALLOWED, f"the storage of bucket {bucket} is not gone to: {error}"
+        )
     if not isinstance(error, ClientError):
         return Unreachable(
             reasons.STORAGE_UNREACHABLE, f"the storage of bucket {bucket} does not answer: {brief(error)}"

@@ -204,7 +204,7 @@ async def _probe(world: World, seen: Observation, memory: Memory, now: datetime)
         return {}
     sample = await _sample(world, seen.resource, target, memory)
     name = str(service.metadata["name"])
-    answer = await world.predictor.ask(url, name, sample)
+    answer = await world.predictor.ask(url, seen.resource.metadata.namespace, name, sample)
     return {"probe": memory.answers.take(f"{name}/{target.run_id}", answer, now)}
 
 

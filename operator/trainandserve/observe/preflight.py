@@ -9,12 +9,21 @@ from ..gateways.s3 import listing_digest
 from ..inference_service import API
 from ..names import HOST_LABEL, predictor_host, resource_prefix
 from ..observation import ABSENT, Preflight, Problem
-from ..resource import TrainAndServe
+from ..resource import GROUP, TrainAndServe
 from .results import secret_access, storage_access
 from .workflows import live_workflows
 from .world import World
 
 _PARAMETERS_LIMIT = 16 * 1024
+_PLATFORM = (
+    "pipeline/",
+    "pipelines.kubeflow.org/",
+    "workflows.argoproj.io/",
+    "serving.kserve.io/",
+    "internal.serving.kserve.io/",
+    f"{GROUP}/",
+)
+"""Labels and annotations by which controllers know pods as theirs."""
 
 
 async def preflight(world: World, resource: TrainAndServe, run_id: str) -> Preflight:
@@ -57,6 +66,17 @@ def _names(resource: TrainAndServe) -> list[Problem]:
             f"training.parameters is larger than {_PARAMETERS_LIMIT} bytes: put what is large into the data"
         )
         found.append(Problem(reasons.INVALID_SPEC, words))
+    return [*found, *_pod_metadata(resource)]
+
+
+def _pod_metadata(resource: TrainAndServe) -> list[Problem]:
+    """A pod that says it is another run's, or a model server's, would be taken for one: by Argo, KServe, and by us."""
+    training = resource.spec.train
+    found = []
+    for field, keys in (("podLabels", training.pod_labels), ("podAnnotations", training.pod_annotations)):
+        if taken := sorted(key for key in keys or () if key.startswith(_PLATFORM)):
+            words = f"training.{field} has {', '.join(taken)}: write keys of your own, those belong to the platform"
+            found.append(Problem(reasons.INVALID_SPEC, words))
     return found
 
 
@@ -98,7 +118,7 @@ async def _storage(world: World, resource: TrainAndServe) -> None:
 
 
 async def _digest(world: World, resource: TrainAndServe, uri: str, secret: str | None) -> str:
-    objects = await world.s3.objects(uri, await secret_access(world, resource, secret, uri))
+    objects = await world.s3.objects(uri, await secret_access(world, resource, secret))
     if not objects:
         raise GatewayError(
             reasons.DATA_NOT_FOUND, f"there is nothing under {uri}: upload the data, or correct the URI"

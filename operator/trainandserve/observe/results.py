@@ -15,13 +15,12 @@ _OUTSIDE = ("Secret", "Bucket", "Endpoint", "Kubernetes")
 
 async def storage_access(world: World, resource: TrainAndServe) -> Access:
     """How to reach the resource's storage; see `credentials.read_access` for what is raised."""
-    storage = resource.spec.storage
-    return await secret_access(world, resource, storage.secret_name, storage.uri)
+    return await secret_access(world, resource, resource.spec.storage.secret_name)
 
 
-async def secret_access(world: World, resource: TrainAndServe, secret: str | None, uri: str) -> Access:
-    """How to reach a URI with a Secret of the resource's namespace."""
-    return await read_access(world.kubernetes, resource.metadata.namespace, secret, uri, world.settings)
+async def secret_access(world: World, resource: TrainAndServe, secret: str | None) -> Access:
+    """How to reach S3 with a Secret of the resource's namespace."""
+    return await read_access(world.kubernetes, resource.metadata.namespace, secret, world.settings)
 
 
 async def read_checked(

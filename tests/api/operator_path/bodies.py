@@ -22,6 +22,7 @@ SETTINGS = {
     "TAS_DELETION_PATIENCE": "3s",
     "TAS_REQUEST_TIMEOUT": "3s",
     "TAS_RESYNC": "10m",  # nothing here may depend on it
+    "TAS_PREDICTOR_HOSTS": "127.0.0.1",  # where the stand-in's model servers are
     "TAS_LISTEN": "127.0.0.1",
     "TAS_PORT": "0",
     "TAS_LEASE_NAMESPACE": NAMESPACE,

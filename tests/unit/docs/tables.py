@@ -81,6 +81,8 @@ def _default(name: str, value: object) -> str:
         return ""
     if isinstance(value, timedelta):
         return f"`{format_duration(value)}`"
+    if isinstance(value, tuple):
+        return f"`{','.join(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
