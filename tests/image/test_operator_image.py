@@ -16,8 +16,8 @@ import pytest
 from requirements import sbom
 from sandbox.processes import ChildProcess
 from tests.api.operator_path.conftest import Ground
-from tests.api.operator_path.process import OperatorProcess
 from tests.api.operator_path.site import Site
+from tests.harness.process import OperatorProcess
 from tests.image import confinement
 from tests.image.conftest import Rooms
 from tests.image.images import Image

@@ -1,101 +1,32 @@
-"""Calls to the API server that do not block the loop in which the stand-ins run, and waiting for what is to come."""
+"""The API server of these tests' control plane; what else is needed to speak to one is shared with other suites."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import ssl
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
-
-import aiohttp
+from contextlib import AbstractAsyncContextManager
 
 from sandbox.controlplane import ControlPlane
+from tests.harness.api import APPLY, MERGE, OURS, SERVICES, WORKFLOWS, Api, ApiRefused, Json, until
 
-Json = dict[str, Any]
-
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
-OURS = "/apis/trainandserve.io/v1alpha1/namespaces/{namespace}/trainandserves"
-SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices"
-WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
-
-
-class ApiRefused(Exception):
-    """The API server said no."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
-        self.status = status
+__all__ = [
+    "APPLY",
+    "MERGE",
+    "OURS",
+    "SERVICES",
+    "WORKFLOWS",
+    "Api",
+    "ApiRefused",
+    "Json",
+    "administrator",
+    "until",
+]
 
 
-class Api:
+def administrator(plane: ControlPlane) -> AbstractAsyncContextManager[Api]:
     """The API server as an administrator sees it."""
 
-    def __init__(self, plane: ControlPlane, http: aiohttp.ClientSession) -> None:
-        self.server = plane.server
-        self.trust = ssl.create_default_context(cadata=plane.ca_file.read_text())
-        self._http = http
-        self._headers = {"Authorization": f"Bearer {plane.token}"}
+    async def authorization() -> str:
+        return f"Bearer {plane.token}"
 
-    @classmethod
-    @asynccontextmanager
-    async def connected(cls, plane: ControlPlane) -> AsyncIterator[Api]:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=10)) as http:
-            yield cls(plane, http)
-
-    async def call(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Json:
-        headers = self._headers | {"Content-Type": content}
-        data = None if body is None else json.dumps(body)
-        async with self._http.request(
-            method, self.server + path, data=data, headers=headers, ssl=self.trust
-        ) as answer:
-            found: Json = json.loads(await answer.text())
-        if answer.status >= 400:
-            raise ApiRefused(answer.status, str(found.get("message")))
-        return found
-
-    async def get(self, path: str) -> Json | None:
-        """One object; None when there is none."""
-        try:
-            return await self.call("GET", path)
-        except ApiRefused as refused:
-            if refused.status == 404:
-                return None
-            raise
-
-    async def items(self, path: str) -> list[Json]:
-        found: list[Json] = (await self.call("GET", path))["items"]
-        return found
-
-    async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, Json]]:
-        """Every event of a collection from a version on, until the server or the reader ends it."""
-        url = f"{self.server}{path}?watch=true&resourceVersion={version}&timeoutSeconds=3600"
-        async with self._http.get(url, headers=self._headers, ssl=self.trust, read_bufsize=2**24) as answer:
-            async for line in answer.content:
-                event = json.loads(line)
-                yield event["type"], event["object"]
-
-
-PATIENCE = 3.0
-"""Factor on every deadline: it is there for what never comes, and a busy machine is no failure."""
-
-
-async def until(
-    holds: Callable[[], Any],
-    seconds: float = 30.0,
-    what: Callable[[], Awaitable[object]] | None = None,
-) -> Any:
-    """Poll a condition, awaitable or not, until it is true; its value. `what` tells what was there instead in the end."""
-    deadline = time.monotonic() + PATIENCE * seconds
-    while True:
-        value = holds()
-        value = await value if asyncio.iscoroutine(value) else value
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            seen = f": {json.dumps(await what(), indent=1, default=str)}" if what else ""
-            raise AssertionError(f"not within {PATIENCE * seconds:g} s{seen}")
-        await asyncio.sleep(0.04)
+    trust = ssl.create_default_context(cadata=plane.ca_file.read_text())
+    return Api.connected(plane.server, trust, authorization)

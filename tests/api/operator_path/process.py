@@ -1,111 +1,28 @@
-"""The operator as users run it: a process of its own, with the rights of manifests/rbac.yaml and no others."""
+"""An operator's process before these tests' control plane, with the rights of manifests/rbac.yaml and no others."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import re
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
-
 from sandbox.controlplane import ControlPlane
 from sandbox.controlplane.credentials import write_kubeconfig
-from tests.api.operator_path.api import until
 from tests.api.operator_path.forked import ForkedOperator
-from tests.api.operator_path.proxy import ApiProxy
+from tests.harness.process import OperatorProcess
+from tests.harness.proxy import Proxy
 
-START_SECONDS = 40.0
 NAMESPACE, ACCOUNT = "trainandserve", "trainandserve"
 
 
-class OperatorProcess:
-    """One operator and its way to the API server."""
-
-    def __init__(self, child: ForkedOperator, proxy: ApiProxy) -> None:
-        self._child = child
-        self.proxy = proxy
-
-    @classmethod
-    def start(
-        cls, plane: ControlPlane, token: str, proxy: ApiProxy, folder: Path, settings: Mapping[str, str]
-    ) -> OperatorProcess:
-        kubeconfig = folder / "kubeconfig"
-        write_kubeconfig(
-            kubeconfig,
-            server=proxy.url,
-            ca_file=plane.ca_file,
-            token=token,
-            user=ACCOUNT,
-            namespace="default",
-        )
-        own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TAS_"))}
-        environment = {**own, "KUBECONFIG": str(kubeconfig), **settings}
-        return cls(ForkedOperator.start(folder / "operator.log", environment), proxy)
-
-    @property
-    def pid(self) -> int:
-        return self._child.pid
-
-    @property
-    def log(self) -> str:
-        return self._child.output()
-
-    async def leads(self) -> None:
-        """Wait until it works."""
-        await self.says(r" leads")
-
-    async def says(self, pattern: str, seconds: float = START_SECONDS) -> None:
-        """Wait for something in its log."""
-
-        def said() -> bool:
-            if re.search(pattern, self.log):
-                return True
-            assert self._child.alive, self._child.failure("ended")
-            return False
-
-        await until(said, seconds)
-
-    async def metrics(self) -> dict[str, float]:
-        """Its metrics: ``name{value of label,...}`` and value."""
-        found = re.search(r"metrics on port (\d+)", self.log)
-        assert found, self.log
-        async with aiohttp.ClientSession() as http:
-            async with http.get(f"http://127.0.0.1:{found[1]}/metrics") as answer:
-                text = await answer.text()
-        samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
-        return {
-            sample.name + (f"{{{','.join(sample.labels.values())}}}" if sample.labels else ""): sample.value
-            for sample in samples
-        }
-
-    async def metric(self, name: str) -> float:
-        """One of its metrics; 0 where it was never counted."""
-        return (await self.metrics()).get(f"trainandserve_{name}", 0.0)
-
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    async def kill(self) -> None:
-        """SIGKILL: whatever it was doing is left as it is."""
-        self.signal(signal.SIGKILL)
-        await self.ended()
-
-    async def ended(self, seconds: float = 15.0) -> int:
-        """Wait for its end; the exit code."""
-        return await asyncio.to_thread(self._child.wait, seconds)
-
-    async def stop(self) -> None:
-        if self._child.alive:
-            self.signal(signal.SIGCONT)
-        await asyncio.to_thread(self._child.stop)
-
-    def memory(self) -> float:
-        """Resident memory in MB."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) / 1024
+def start(
+    plane: ControlPlane, token: str, proxy: Proxy, folder: Path, settings: Mapping[str, str]
+) -> OperatorProcess:
+    """Start an operator that reaches the API server through a proxy."""
+    kubeconfig = folder / "kubeconfig"
+    write_kubeconfig(
+        kubeconfig, server=proxy.url, ca_file=plane.ca_file, token=token, user=ACCOUNT, namespace="default"
+    )
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TAS_"))}
+    environment = {**own, "KUBECONFIG": str(kubeconfig), **settings}
+    return OperatorProcess(ForkedOperator.start(folder / "operator.log", environment), proxy)

@@ -19,13 +19,18 @@ from sandbox.kfp import Pace as KfpPace
 from sandbox.kserve import FakeServers, KServe
 from sandbox.kserve import Pace as KServePace
 from sandbox.s3 import S3Server
-from tests.api.operator_path.api import APPLY, MERGE, OURS, SERVICES, WORKFLOWS, Api, ApiRefused, Json, until
+from tests.api.operator_path.api import administrator
 from tests.api.operator_path.bodies import SETTINGS, resource, secret
-from tests.api.operator_path.process import NAMESPACE, OperatorProcess
-from tests.api.operator_path.proxy import ApiProxy
-from tests.api.operator_path.storage import Storage
+from tests.api.operator_path.process import NAMESPACE, start
+from tests.api.operator_path.storage import new_bucket
 from tests.api.operator_path.training import Lesson, Training, name_of
-from tests.api.recorder import Recorder
+from tests.harness.api import MERGE, OURS, Api, ApiRefused, Json
+from tests.harness.namespace import Namespace, message, served, told
+from tests.harness.process import OperatorProcess
+from tests.harness.proxy import Proxy
+from tests.harness.recorder import Recorder
+
+__all__ = ["Ground", "Site", "message", "served", "told"]
 
 _numbers = itertools.count(1)
 
@@ -41,15 +46,14 @@ class Ground:
     folder: Path
 
 
-class Site:
+class Site(Namespace):
     """One namespace and what works there. Made by `Site.made`."""
 
     def __init__(self, ground: Ground, namespace: str, api: Api, stack: AsyncExitStack) -> None:
+        super().__init__(api, namespace)
         self._ground = ground
         self._stack = stack
-        self.namespace = namespace
-        self.api = api
-        self.storage = Storage(ground.s3, namespace)
+        self.storage = new_bucket(ground.s3, namespace)
         self.training = Training(self.storage)
         self.execution = ScriptedExecution(self.training)
         self.operators: list[OperatorProcess] = []
@@ -72,7 +76,7 @@ class Site:
         """A site of its own; `kfp` are further settings of the stand-in."""
         namespace = f"path-{os.getpid()}-{next(_numbers)}"
         async with AsyncExitStack() as stack:
-            api = await stack.enter_async_context(Api.connected(ground.plane))
+            api = await stack.enter_async_context(administrator(ground.plane))
             site = cls(ground, namespace, api, stack)
             stack.callback(site.storage.close)
             await site._set_up()
@@ -135,10 +139,10 @@ class Site:
         return self.operators[-1]
 
     async def start_operator(self, *, wait: bool = True, **settings: str) -> OperatorProcess:
-        proxy = await self._stack.enter_async_context(ApiProxy.started(self.api))
+        proxy = await self._stack.enter_async_context(Proxy.started(self.api.server, self.api.trust))
         folder = self._ground.folder / self.namespace / f"operator-{len(self.operators) + 1}"
         ground = self._ground
-        operator = OperatorProcess.start(ground.plane, ground.token, proxy, folder, self.settings | settings)
+        operator = start(ground.plane, ground.token, proxy, folder, self.settings | settings)
         self.operators.append(operator)
         if wait:
             await operator.leads()
@@ -157,15 +161,6 @@ class Site:
 
     # --- Objects --------------------------------------------------------------------------------------------------
 
-    def path(self, kind: str, name: str = "") -> str:
-        return kind.format(namespace=self.namespace) + (f"/{name}" if name else "")
-
-    async def items(self, kind: str) -> list[Json]:
-        return await self.api.items(self.path(kind))
-
-    async def create(self, plural: str, body: Json) -> Json:
-        return await self.api.call("POST", f"/api/v1/namespaces/{self.namespace}/{plural}", body)
-
     def secret(self) -> Json:
         """A Secret as KServe reads it, marked for the operator."""
         return secret(self.storage)
@@ -174,9 +169,7 @@ class Site:
         """Apply a resource as a user would, after its data was put into the bucket."""
         if data:
             await self.upload(name)
-        body = resource(self.storage, name, spec)
-        path = f"{self.path(OURS, name)}?fieldManager=kubectl&force=true&fieldValidation=Strict"
-        return await self.api.call("PATCH", path, body, APPLY)
+        return await self.applied(resource(self.storage, name, spec))
 
     async def upload(self, name: str, content: bytes = b"1") -> None:
         """Put a resource's data into the bucket."""
@@ -190,66 +183,6 @@ class Site:
         """How the runs of a resource go from now on."""
         self.training.lessons[name] = lesson
         return lesson
-
-    async def patch(self, name: str, body: Json, kind: str = OURS) -> Json:
-        return await self.api.call("PATCH", self.path(kind, name), body, MERGE)
-
-    async def retrain(self, name: str, token: str) -> None:
-        await self.patch(name, {"metadata": {"annotations": {"trainandserve.io/retrain": token}}})
-
-    async def delete(self, name: str, kind: str = OURS) -> None:
-        await self.api.call("DELETE", self.path(kind, name))
-
-    async def gone(self, name: str, kind: str = OURS, seconds: float = 30.0) -> None:
-        async def absent() -> bool:
-            return await self.api.get(self.path(kind, name)) is None
-
-        await until(absent, seconds, lambda: self.api.get(self.path(kind, name)))
-
-    # --- What is seen ---------------------------------------------------------------------------------------------
-
-    async def resource(self, name: str) -> Json:
-        return await self.api.call("GET", self.path(OURS, name))
-
-    async def status(self, name: str) -> Json:
-        return (await self.resource(name)).get("status") or {}
-
-    async def service(self, name: str) -> Json | None:
-        return await self.api.get(self.path(SERVICES, name))
-
-    async def workflows(self) -> list[Json]:
-        return await self.items(WORKFLOWS)
-
-    async def events(self, name: str) -> list[Json]:
-        """The operator's events about a resource, oldest first."""
-        found = await self.api.items(f"/api/v1/namespaces/{self.namespace}/events")
-        ours = [e for e in found if e["involvedObject"]["kind"] == "TrainAndServe"]
-        ours = [e for e in ours if e["involvedObject"]["name"] == name]
-        return sorted(ours, key=lambda event: int(event["metadata"]["resourceVersion"]))
-
-    async def reasons(self, name: str) -> list[str]:
-        return [event["reason"] for event in await self.events(name)]
-
-    async def settles(self, name: str, seconds: float = 30.0, **conditions: str) -> Json:
-        """Wait for conditions, each ``Ready="True/Serving"``; an empty text waits until there is none. The status."""
-
-        async def holds() -> Json | None:
-            status = await self.status(name)
-            found = told(status)
-            fits = all(_fits(found.get(kind, ""), wanted) for kind, wanted in conditions.items())
-            return status if fits else None
-
-        return await until(holds, seconds, lambda: self.status(name)) or {}
-
-    async def serves(self, name: str, version: int, seconds: float = 30.0) -> Json:
-        """Wait until a version is proven to serve and nothing is under way; the status."""
-
-        async def holds() -> Json | None:
-            status = await self.status(name)
-            done = served(status) == version and status["phase"] == "Serving"
-            return status if done else None
-
-        return await until(holds, seconds, lambda: self.status(name)) or {}
 
     # --- Runs -----------------------------------------------------------------------------------------------------
 
@@ -273,22 +206,3 @@ class Site:
         await self.recorder.check()
         launched = Counter(run_id for run_id, _ in {(r.run_id, r.workflow) for r in self.execution.runs})
         assert set(launched.values()) <= {1}, f"a run id has two Workflows: {launched}"
-
-
-def told(status: Json) -> dict[str, str]:
-    """Conditions as ``{"Ready": "True/Serving"}``."""
-    return {one["type"]: f"{one['status']}/{one['reason']}" for one in status.get("conditions", ())}
-
-
-def message(status: Json, kind: str) -> str:
-    return next((str(one["message"]) for one in status.get("conditions", ()) if one["type"] == kind), "")
-
-
-def served(status: Json) -> int | None:
-    """The version that is proven to serve."""
-    found: int | None = (status.get("served") or {}).get("version")
-    return found
-
-
-def _fits(found: str, wanted: str) -> bool:
-    return found == wanted or (bool(wanted) and "/" not in wanted and found.startswith(f"{wanted}/"))

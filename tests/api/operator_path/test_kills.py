@@ -8,10 +8,10 @@ import pytest
 
 from sandbox.kfp import Fault
 from tests.api.operator_path.api import SERVICES, until
-from tests.api.operator_path.proxy import When
 from tests.api.operator_path.site import Site
 from tests.api.operator_path.traffic import Traffic
 from tests.api.operator_path.training import Lesson
+from tests.harness.proxy import When
 
 STATUS = "/trainandserves/digits/status$"
 campaign = pytest.mark.campaign

@@ -11,10 +11,10 @@ import yaml
 
 from tests.api.operator_path.api import until
 from tests.api.operator_path.conftest import RIGHTS
-from tests.api.operator_path.proxy import Request
 from tests.api.operator_path.site import Site
 from tests.api.operator_path.storage import ACCESS_KEY, SECRET_KEY
 from tests.api.operator_path.training import Lesson
+from tests.harness.proxy import Request
 
 ELSEWHERE = {
     ("trainandserves/finalizers", "update"): "asked by the admission of owner references that block deletion",

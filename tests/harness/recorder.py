@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.api.operator_path.api import OURS, SERVICES, Api, Json, until
+from tests.harness.api import OURS, SERVICES, Api, Json, until
 
 MANAGER = "trainandserve"
 UNDER_WAY = ("Submitting", "Running", "Stopping")
@@ -81,9 +81,11 @@ class Recorder:
 
     async def _watch(self, kind: str, path: str) -> None:
         version = (await self._api.call("GET", path))["metadata"]["resourceVersion"]
-        async for what, body in self._api.watch(path, version):
-            revision = int(body["metadata"]["resourceVersion"])
-            self._events.append(Event(revision, kind, what == "DELETED", body))
+        while True:  # a server, or what stands before it, ends a watch after some time
+            async for what, body in self._api.watch(path, version):
+                assert what != "ERROR", f"the watch of {kind} from {version} on: {body}"
+                version = body["metadata"]["resourceVersion"]
+                self._events.append(Event(int(version), kind, what == "DELETED", body))
 
     async def caught_up(self) -> None:
         """Wait until every revision up to now is recorded: those of all objects that are there."""

@@ -1,4 +1,4 @@
-"""What stands between an operator and the API server: it counts every request, and stops chosen ones half way.
+"""What stands between an operator and a server: it counts every request, and stops chosen ones half way.
 
 An operator that waits at such a point is in a known state: it can be killed there, or the world changed around it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,6 @@ from typing import Any, Literal
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
-
-from tests.api.operator_path.api import Api
 
 _HOP = {"transfer-encoding", "connection", "content-length", "keep-alive", "host"}
 When = Literal["before", "after"]
@@ -41,7 +40,7 @@ class Request:
 
 @dataclass
 class Point:
-    """The next request of a kind stops here: before it reaches the API server, or before its answer comes back.
+    """The next request of a kind stops here: before it reaches the server, or before its answer comes back.
 
     Attributes
     ----------
@@ -65,8 +64,15 @@ class Point:
         return bool(same and re.search(self.path, request.path) and re.search(self.says, body.decode()))
 
 
-class ApiProxy:
-    """A plain-HTTP way to the API server, for one operator.
+class Proxy:
+    """A plain-HTTP way to a server (the API server, Kubeflow Pipelines), for one operator.
+
+    Parameters
+    ----------
+    server
+        Its URL, without a slash at the end.
+    trust
+        With what to encrypt; None: as for any server.
 
     Attributes
     ----------
@@ -74,8 +80,9 @@ class ApiProxy:
         All requests so far, in their order.
     """
 
-    def __init__(self, api: Api, upstream: aiohttp.ClientSession) -> None:
-        self._api = api
+    def __init__(self, server: str, trust: ssl.SSLContext | None, upstream: aiohttp.ClientSession) -> None:
+        self._server = server
+        self._trust = trust
         self._upstream = upstream
         self._points: list[Point] = []
         self.requests: list[Request] = []
@@ -83,13 +90,13 @@ class ApiProxy:
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, api: Api) -> AsyncIterator[ApiProxy]:
+    async def started(cls, server: str, trust: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(
             timeout=timeout, connector=connector, auto_decompress=False
         ) as upstream:
-            proxy = cls(api, upstream)
+            proxy = cls(server, trust, upstream)
             app = web.Application(client_max_size=2**26)
             app.router.add_route("*", "/{path:.*}", proxy._handle)
             runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
@@ -122,10 +129,10 @@ class ApiProxy:
         headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _HOP)
         async with self._upstream.request(
             request.method,
-            self._api.server + request.path_qs,
+            self._server + request.path_qs,
             data=body or None,
             headers=headers,
-            ssl=self._api.trust,
+            ssl=self._trust or True,
         ) as answered:
             if "watch" not in request.query:
                 data = await answered.read()
