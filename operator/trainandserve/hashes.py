@@ -15,6 +15,7 @@ from .names import RETRAIN
 from .resource import TrainAndServe
 
 _MODEL_FIELDS = ("image", "entrypoint", "parameters", "packages")
+_GATE_FIELDS = ("onIncumbentError", "approval")
 _SERVING_OMITTED = ("deletionPolicy",)
 _TOKEN_LIMIT = 253
 
@@ -33,7 +34,12 @@ def retrain_token(resource: TrainAndServe) -> str:
     asked = resource.metadata.annotations.get(RETRAIN)
     if asked is None:
         return resource.status.last_handled_retrain or ""
-    return asked if len(asked) <= _TOKEN_LIMIT else f"sha256:{hashlib.sha256(asked.encode()).hexdigest()}"
+    return bounded(asked)
+
+
+def bounded(value: str) -> str:
+    """An annotation's value as the status holds it; longer than that, its digest stands for it."""
+    return value if len(value) <= _TOKEN_LIMIT else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
 
 
 def training_inputs(resource: TrainAndServe) -> dict[str, Any]:
@@ -56,7 +62,11 @@ def training_hash(resource: TrainAndServe) -> str:
 
 def gate_hash(resource: TrainAndServe) -> str:
     """Changes when stored results must be judged again."""
-    return digest(sorted((metric.as_set() for metric in resource.spec.metrics), key=lambda m: str(m["name"])))
+    bounds = sorted((metric.as_set() for metric in resource.spec.metrics), key=lambda m: str(m["name"]))
+    evaluation = resource.spec.evaluation.as_set() if resource.spec.evaluation else {}
+    rest = {name: evaluation[name] for name in _GATE_FIELDS if name in evaluation}
+    # Without these it is what it was before there were any: an upgrade judges nothing anew.
+    return digest({"metrics": bounds, **rest} if rest else bounds)
 
 
 def serving_hash(resource: TrainAndServe) -> str:

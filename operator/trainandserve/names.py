@@ -13,6 +13,9 @@ FINALIZER = f"{GROUP}/cleanup"
 RETRAIN = f"{GROUP}/retrain"
 """Annotation of the resource: any new value starts a run."""
 
+APPROVE = f"{GROUP}/approve"
+"""Annotation of the resource: ``<version>@<first 8 of the result's digest>`` lets a version be served that waits for it."""
+
 CREDENTIALS = f"{GROUP}/credentials"
 """Label that a Secret must carry (``"true"``) before the operator reads it."""
 

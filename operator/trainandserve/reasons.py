@@ -29,6 +29,10 @@ SUBMISSION_UNCERTAIN: Final = (
 
 # ModelAccepted
 ACCEPTED: Final = "Accepted"  # The version met every bound.
+APPROVED: Final = "Approved"  # A person let the version be served.
+AWAITING_APPROVAL: Final = "AwaitingApproval"  # The version met every bound; evaluation.approval is Manual.
+INCONCLUSIVE: Final = "Inconclusive"  # The evaluation says neither yes nor no; a person must.
+SUPERSEDED: Final = "Superseded"  # A newer version was judged while this one waited for approval.
 REJECTED: Final = "Rejected"  # The version missed a bound.
 FAILED_TO_SERVE: Final = (
     "FailedToServe"  # The version met its bounds but the model server could not serve it.
@@ -72,6 +76,8 @@ RUN_STARTED: Final = "RunStarted"
 RUN_SUCCEEDED: Final = "RunSucceeded"
 VERSION_ACCEPTED: Final = "VersionAccepted"
 VERSION_REJECTED: Final = "VersionRejected"
+APPROVAL_NEEDED: Final = "ApprovalNeeded"
+APPROVAL_IGNORED: Final = "ApprovalIgnored"
 VERSION_SERVED: Final = "VersionServed"
 ROLLED_BACK: Final = "RolledBack"
 STATUS_REBUILT: Final = "StatusRebuilt"

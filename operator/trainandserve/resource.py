@@ -269,6 +269,12 @@ class Metric(Model):
     max_regression: Annotated[float, Field(ge=0, le=1e12)] | None = Field(
         None, description="How much worse than the version serving now the new one may be, on the same data."
     )
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        None,
+        description=(
+            "Samples that it takes to believe the metric. On fewer it says nothing, and the version waits for approval."
+        ),
+    )
 
 
 class EvaluationData(Model):
@@ -290,6 +296,20 @@ class Evaluation(Model):
         None,
         description="Bounds that the new model must meet, by metric. Without any, every model that was evaluated is accepted.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    on_incumbent_error: Literal["Reject", "Hold", "Ignore"] | None = Field(
+        None,
+        description=(
+            "What a maxRegression means where the version serving now cannot be evaluated on the new data: Reject, Hold (wait "
+            "for approval) or Ignore (only min and max count). Default: Reject."
+        ),
+    )
+    approval: Literal["Automatic", "Manual"] | None = Field(
+        None,
+        description=(
+            "Manual: a version that met its bounds is served once a person approves it, by the annotation that an event "
+            "prints. Default: Automatic."
+        ),
     )
 
 
@@ -357,6 +377,11 @@ class Spec(Model):
         return self.serving or Serving()
 
     @property
+    def evaluate(self) -> Evaluation:
+        """Evaluation with nothing set where the user wrote nothing."""
+        return self.evaluation or Evaluation()
+
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         """The gate's bounds, in the user's order."""
         return tuple((self.evaluation and self.evaluation.metrics) or ())
@@ -364,7 +389,9 @@ class Spec(Model):
 
 # --- The status ---------------------------------------------------------------------------------------------------
 
-Phase = Literal["Pending", "Queued", "Training", "RollingOut", "Serving", "Failed", "Suspended"]
+Phase = Literal[
+    "Pending", "Queued", "Training", "AwaitingApproval", "RollingOut", "Serving", "Failed", "Suspended"
+]
 RolloutStage = Literal["Proving", "Promoting"]
 RunState = Literal["Submitting", "Running", "Stopping", "Succeeded", "Failed", "Lost", "Stopped"]
 
@@ -436,8 +463,13 @@ class Check(Model):
     value: float | None = Field(
         None, description="Value of the new version; absent where it is missing or no number."
     )
+    min: float | None = Field(None, description="Least value that was accepted.")
+    max: float | None = Field(None, description="Largest value that was accepted.")
+    max_regression: float | None = Field(None, description="How much worse than the incumbent it could be.")
     incumbent: float | None = Field(None, description="Value of the version that served, on the same data.")
+    difference: float | None = Field(None, description="Value less the incumbent's.")
     passed: bool = Field(description="Whether the metric met its bounds.")
+    inconclusive: bool | None = Field(None, description="True: it says neither yes nor no.")
     message: Text = Field(description="The comparison in words.")
 
 
@@ -452,6 +484,9 @@ class Verdict(Model):
         default_factory=list, description="Every metric with its bounds."
     )
     at: datetime = Field(description="When it was decided.")
+    approved_at: datetime | None = Field(
+        None, description="When a person approved it, by annotation; who, is not known."
+    )
 
 
 class Incumbent(Model):
@@ -604,7 +639,7 @@ class Status(Model):
     )
     phase: Phase | None = Field(
         None,
-        description="One word for the whole: Pending, Queued, Training, RollingOut, Serving, Failed or Suspended.",
+        description="One word for the whole: Pending, Queued, Training, AwaitingApproval, RollingOut, Serving, Failed or Suspended.",
     )
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
         default_factory=list,
@@ -632,6 +667,9 @@ class Status(Model):
     )
     last_handled_retrain: Short | None = Field(
         None, description="Value of the retrain annotation that was last acted on."
+    )
+    last_handled_approval: Short | None = Field(
+        None, description="Value of the approve annotation that was last answered."
     )
     plan: Outlook | None = Field(None, description="What the operator will do next, and why.")
 

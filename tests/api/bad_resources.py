@@ -95,9 +95,11 @@ _GOOD: dict[str, Any] = {
         "evaluation": {
             "data": {"uri": "s3://datasets/mnist-holdout/", "secretName": "object-store"},
             "metrics": [
-                {"name": "accuracy", "min": 0.97, "maxRegression": 0.005},
+                {"name": "accuracy", "min": 0.97, "maxRegression": 0.005, "minSamples": 1000},
                 {"name": "loss", "max": 0.2},
             ],
+            "onIncumbentError": "Hold",
+            "approval": "Manual",
         },
         "serving": {
             "modelFormat": "tensorflow",
@@ -189,6 +191,9 @@ BAD: tuple[Change, ...] = (
     ),
     Change("a huge bound", f"{_METRIC}.min", 1e13, "less than or equal to 1e+12"),
     Change("a negative maxRegression", f"{_METRIC}.maxRegression", -0.1, "greater than or equal to 0"),
+    Change("minSamples of 0", f"{_METRIC}.minSamples", 0, "greater than or equal to 1"),
+    Change("an unknown approval", "spec.evaluation.approval", "manual", "Unsupported value"),
+    Change("an unknown onIncumbentError", "spec.evaluation.onIncumbentError", "Fail", "Unsupported value"),
     Change(
         "a negative tolerationSeconds",
         "spec.serving.tolerations.0.tolerationSeconds",

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainandserve import names, plan, reasons
 from trainandserve.decide import decide
-from trainandserve.decide.gate import remember
+from trainandserve.decide.history import remember
 from trainandserve.hashes import gate_hash, training_hash
 from trainandserve.inference_service import candidate_manifest, manifest
 from trainandserve.observation import (

@@ -12,6 +12,7 @@ from ..names import FINALIZER
 from ..observation import Observation
 from ..plan import AddFinalizer, Plan
 from .abandoned import stop_abandoned_runs
+from .approval import approve
 from .conditions import summarise
 from .deletion import let_go
 from .gate import judge
@@ -30,6 +31,7 @@ STAGES = (
     follow_run,
     stop_abandoned_runs,
     judge,
+    approve,
     promote,
     roll_out,
     plan_run,

@@ -11,6 +11,7 @@ from ..observation import Deployment, Observation, Policy, Problem, Unknown
 from ..plan import Plan
 from ..resource import Condition, Phase, Served, Status, Target
 from . import workload
+from .approval import asking, awaiting, held
 from .run import active
 from .training import intent, made_already, retries_exhausted
 
@@ -90,7 +91,10 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
         and seen.preflight is not None
         and not seen.preflight.slot
         and not seen.preflight.problems,
-        ended=due is None and not active(status) and _ended(seen, status, seen.policy),
+        ended=due is None
+        and not active(status)
+        and not awaiting(status)
+        and _ended(seen, status, seen.policy),
         problem=problem,
     )
 
@@ -102,7 +106,8 @@ def _has_ready_pods(seen: Observation) -> bool:
 def _ended(seen: Observation, status: Status, policy: Policy) -> bool:
     run, candidate = status.run, status.candidate
     exhausted = run is not None and run.state in ("Failed", "Lost") and retries_exhausted(seen.resource, run)
-    rejected = candidate is not None and candidate.verdict is not None and not candidate.verdict.accepted
+    verdict = candidate.verdict if candidate is not None else None
+    rejected = verdict is not None and not verdict.accepted and not held(verdict)
     return exhausted or rejected
 
 
@@ -198,8 +203,10 @@ def _model_accepted(seen: Observation, status: Status, now: datetime) -> Status:
             generation,
             now,
         )
-    state = "True" if verdict.accepted else "False"
+    state = "True" if verdict.accepted else "Unknown" if held(verdict) else "False"
     words = f"version {status.candidate.version}: {verdict.message}"
+    if waits := awaiting(status):
+        words = f"version {waits.version}: {asking(waits)}; {verdict.message}"
     return with_condition(status, "ModelAccepted", state, verdict.reason, words, generation, now)
 
 
@@ -263,6 +270,8 @@ def _phase(seen: Observation, status: Status, found: Findings) -> Phase:
         return "Training"
     if found.queued:
         return "Queued"
+    if awaiting(status):
+        return "AwaitingApproval"
     if found.problem is not None and status.phase not in (None, "Suspended") and found.answers:
         return status.phase if status.phase != "Pending" else "Serving"
     if found.training:
@@ -303,6 +312,8 @@ def _ready_words(status: Status, found: Findings) -> tuple[str, str, str]:
             condition = status.condition(kind)
             if condition and condition.status == "False":
                 return "True", condition.reason, f"{words}; {condition.message}"
+        if accepted := _asked(status):
+            return "True", accepted.reason, f"{words}; {accepted.message}"
         return "True", reasons.SERVING, words
     if found.problem is not None:
         return "False", found.problem.reason, found.problem.message
@@ -311,6 +322,8 @@ def _ready_words(status: Status, found: Findings) -> tuple[str, str, str]:
     condition = next(
         (c for c in status.conditions if c.type.startswith("Model") and c.status == "False"), None
     )
+    if (accepted := _asked(status)) and not found.rolling and not found.training:
+        return "False", accepted.reason, accepted.message
     trained = status.condition("ModelTrained")
     if found.ended and condition is not None:
         return "False", condition.reason, condition.message
@@ -321,7 +334,15 @@ def _ready_words(status: Status, found: Findings) -> tuple[str, str, str]:
     )
 
 
+def _asked(status: Status) -> Condition | None:
+    """The condition that asks a person to approve, where one waits."""
+    return status.condition("ModelAccepted") if awaiting(status) else None
+
+
 def _under_way(status: Status) -> str:
+    trained = status.condition("ModelTrained")
+    if (accepted := _asked(status)) and trained and trained.status == "True":
+        return accepted.message
     for kind in ("ModelServed", "ModelTrained"):
         condition = status.condition(kind)
         if condition and condition.reason not in (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from datetime import datetime
 
 from .. import reasons
@@ -11,11 +9,12 @@ from ..hashes import gate_hash
 from ..names import model_uri
 from ..observation import Observation, Problem, Result, Unknown
 from ..plan import Note, Plan
-from ..resource import Candidate, Check, HistoryEntry, Incumbent, Metric, Run, Status, TrainAndServe, Verdict
+from ..resource import Candidate, Check, Incumbent, Run, Status, TrainAndServe, Verdict
+from .approval import asking, awaiting, held, in_use
+from .bounds import Before, check
+from .history import overtaken, remember
 from .run import finished, superseded
 from .training import unjudged
-
-_DEFAULT_HISTORY = 10
 
 
 def judge(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -46,6 +45,8 @@ def _judge_result(seen: Observation, plan: Plan, run: Run, now: datetime) -> Pla
         message = "another version serves now than the one it was compared with: evaluating again"
         return finished(plan, run, now, state="Lost", message=message)
     candidate = candidate_of(result, model_uri(run.prefix), run.training_hash)
+    if waited := awaiting(plan.status):
+        plan = plan.then(status=overtaken(plan.status, waited))
     return _store(seen.resource, plan, candidate, now)
 
 
@@ -106,110 +107,83 @@ def _judge_again(resource: TrainAndServe, plan: Plan, now: datetime) -> Plan:
 
 
 def _store(resource: TrainAndServe, plan: Plan, candidate: Candidate, now: datetime) -> Plan:
-    verdict = verdict_on(resource, candidate, now)
+    verdict = verdict_on(resource, candidate, now, used=in_use(plan.status, candidate.run_id))
     before = candidate.verdict
-    status = plan.status.changed(
-        candidate=candidate.changed(verdict=verdict), summary=_summary(candidate, verdict)
-    )
+    candidate = candidate.changed(verdict=verdict)
+    status = plan.status.changed(candidate=candidate, summary=_summary(candidate, verdict))
     status = remember(resource, status, now)
-    if before is not None and before.accepted == verdict.accepted:
+    if before is not None and _outcome(before) == _outcome(verdict):
         return plan.then(status=status)
+    return plan.then(status=status, notes=_told(status, candidate, verdict))
+
+
+def _outcome(verdict: Verdict) -> tuple[bool, bool]:
+    return verdict.accepted, held(verdict)
+
+
+def _told(status: Status, candidate: Candidate, verdict: Verdict) -> tuple[Note, ...]:
     words = f"version {candidate.version}: {verdict.message}"
     if verdict.accepted:
-        return plan.then(status=status, notes=(Note("Normal", reasons.VERSION_ACCEPTED, words),))
-    return plan.then(status=status, notes=(Note("Warning", reasons.VERSION_REJECTED, words),))
+        return (Note("Normal", reasons.VERSION_ACCEPTED, words),)
+    if not held(verdict):
+        return (Note("Warning", reasons.VERSION_REJECTED, words),)
+    if awaiting(status) is None:
+        return ()  # it serves: there is nothing to ask for
+    # What is to be set comes first: an event is cut where it is too long.
+    return (
+        Note(
+            "Normal",
+            reasons.APPROVAL_NEEDED,
+            f"version {candidate.version}: {asking(candidate)}; {verdict.message}"[:1000],
+        ),
+    )
 
 
-def verdict_on(resource: TrainAndServe, candidate: Candidate, now: datetime) -> Verdict:
-    """Every metric against its bounds; one that is missing or no number rejects."""
-    incumbent = candidate.incumbent.metrics if candidate.incumbent else None
-    error = candidate.incumbent.error if candidate.incumbent else None
-    checks = [check(metric, candidate.metrics, incumbent, error) for metric in resource.spec.metrics]
-    failed = [one.message for one in checks if not one.passed]
-    passed = "; ".join(one.message for one in checks) or "no bounds are set"
+def verdict_on(
+    resource: TrainAndServe, candidate: Candidate, now: datetime, *, used: bool = False
+) -> Verdict:
+    """Every metric against its bounds, and whether a person must say yes.
+
+    Parameters
+    ----------
+    used
+        Whether the version serves, or is to be served: then nobody is asked whether it may.
+    """
+    before = Before()
+    if incumbent := candidate.incumbent:
+        on_error = resource.spec.evaluate.on_incumbent_error or "Reject"
+        before = Before(incumbent.metrics, incumbent.error, on_error)
+    checks = [check(metric, candidate.metrics, before, candidate.samples) for metric in resource.spec.metrics]
+    approved_at = candidate.verdict.approved_at if candidate.verdict else None
+    reason, message = _judgement(resource, checks, approved=approved_at is not None, used=used)
     return Verdict(
-        accepted=not failed,
-        reason=reasons.REJECTED if failed else reasons.ACCEPTED,
-        message=("; ".join(failed) if failed else passed)[:2048],
+        accepted=reason in (reasons.ACCEPTED, reasons.APPROVED),
+        reason=reason,
+        message=message[:2048],
         gate_hash=gate_hash(resource),
         checks=checks,
         at=now,
+        approved_at=approved_at,
     )
 
 
-def check(
-    metric: Metric,
-    values: Mapping[str, float | None],
-    incumbent: Mapping[str, float | None] | None,
-    error: str | None,
-) -> Check:
-    """One metric of the candidate against its absolute bounds and against the incumbent's value."""
-    value = _number(values.get(metric.name))
-    before = _number(incumbent.get(metric.name)) if incumbent else None
-    wrong = _missed(metric, value, before, error)
-    if value is None:
-        message = f"{metric.name} is missing or not a number"
-    else:
-        shown = f"{value:.6g}"
-        if wrong and float(shown) in (metric.min, metric.max):
-            shown = repr(value)  # else it would read as if the bound was met
-        message = f"{metric.name} {shown} {wrong or _kept(metric, before)}"
-    return Check(name=metric.name, value=value, incumbent=before, passed=wrong is None, message=message)
-
-
-def _number(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _missed(metric: Metric, value: float | None, before: float | None, error: str | None) -> str | None:
-    if value is None:
-        return "is missing"
-    if metric.min is not None and value < metric.min:
-        return f"is below min {metric.min:.12g}"
-    if metric.max is not None and value > metric.max:
-        return f"is above max {metric.max:.12g}"
-    if metric.max_regression is None:
-        return None
-    if error is not None:
-        return f"cannot be compared: {error}"
-    if before is None:
-        return None
-    worse = before - value if metric.min is not None else value - before
-    # The difference of two decimal fractions carries a rounding error; a bound that is met exactly is met.
-    if worse > metric.max_regression + 1e-12 * max(1.0, abs(before)):
-        return f"is {worse:.6g} worse than the version serving ({before:.6g}); maxRegression is {metric.max_regression:g}"
-    return None
-
-
-def _kept(metric: Metric, before: float | None) -> str:
-    bounds = [
-        f"min {metric.min:.12g}" if metric.min is not None else "",
-        f"max {metric.max:.12g}" if metric.max is not None else "",
-    ]
-    words = "meets " + " and ".join(bound for bound in bounds if bound)
-    return words if before is None or metric.max_regression is None else f"{words} (serving: {before:.6g})"
+def _judgement(
+    resource: TrainAndServe, checks: list[Check], *, approved: bool, used: bool
+) -> tuple[str, str]:
+    failed = "; ".join(one.message for one in checks if not one.passed and not one.inconclusive)
+    doubts = "; ".join(one.message for one in checks if one.inconclusive)
+    words = doubts or "; ".join(one.message for one in checks) or "no bounds are set"
+    if failed:
+        return reasons.REJECTED, failed
+    asks = resource.spec.evaluate.approval == "Manual" and not used
+    if not doubts and not asks:
+        return reasons.ACCEPTED, words
+    if approved:
+        return reasons.APPROVED, f"approved by annotation; {words}"
+    return reasons.INCONCLUSIVE if doubts else reasons.AWAITING_APPROVAL, words
 
 
 def _summary(candidate: Candidate, verdict: Verdict) -> str | None:
     name = verdict.checks[0].name if verdict.checks else next(iter(candidate.metrics), None)
     value = candidate.metrics.get(name) if name else None
     return f"{name} {value:.4g}" if value is not None else None
-
-
-def remember(resource: TrainAndServe, status: Status, now: datetime) -> Status:
-    """Put the candidate, as it was judged, at the head of the history."""
-    candidate = status.candidate
-    if candidate is None or candidate.verdict is None:
-        return status
-    entry = HistoryEntry(
-        version=candidate.version,
-        run_id=candidate.run_id,
-        uri=candidate.uri,
-        verdict=candidate.verdict.reason,
-        metrics=candidate.metrics,
-        data_digest=candidate.data_digest,
-        result_digest=candidate.result_digest,
-        at=now,
-    )
-    others = [one for one in status.history if one.run_id != candidate.run_id]
-    return status.changed(history=[entry, *others][: resource.spec.history_limit or _DEFAULT_HISTORY])

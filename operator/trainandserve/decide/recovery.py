@@ -12,7 +12,8 @@ from ..names import model_uri
 from ..observation import KfpRun, Observation, Recovery, Result, Unknown
 from ..plan import Note, Plan
 from ..resource import Run, Served, Status, Target
-from .gate import candidate_of, remember, verdict_on
+from .gate import candidate_of, verdict_on
+from .history import remember
 
 
 def rebuild_lost_status(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -40,8 +41,9 @@ def _rebuilt(seen: Observation, status: Status, found: Recovery, now: datetime) 
         target = _target(found.served, found.served_prefix, now)
         status = status.changed(served=Served(target=target), last_training_hash=target.training_hash)
     if found.newest is not None:
+        used = found.served is not None and found.served.run_id == found.newest.run_id
         candidate = candidate_of(found.newest, model_uri(found.newest_prefix), found.newest.training_hash)
-        candidate = candidate.changed(verdict=verdict_on(seen.resource, candidate, now))
+        candidate = candidate.changed(verdict=verdict_on(seen.resource, candidate, now, used=used))
         status = status.changed(
             candidate=candidate,
             last_training_hash=found.newest.training_hash,

@@ -9,7 +9,7 @@ from ..hashes import gate_hash
 from ..observation import Observation
 from ..plan import Note, Plan
 from ..resource import Served, Status, Target, Verdict
-from .gate import remember
+from .history import remember, revised
 
 
 def go_back(seen: Observation, plan: Plan, target: Target, why: str, now: datetime) -> Plan:
@@ -33,11 +33,7 @@ def go_back(seen: Observation, plan: Plan, target: Target, why: str, now: dateti
 
 def _reject(seen: Observation, status: Status, target: Target, why: str, now: datetime) -> Status:
     candidate = status.candidate
-    history = [
-        entry.changed(verdict=reasons.FAILED_TO_SERVE) if entry.run_id == target.run_id else entry
-        for entry in status.history
-    ]
-    status = status.changed(history=history)
+    status = revised(status, target.run_id, verdict=reasons.FAILED_TO_SERVE)
     if candidate is None or candidate.run_id != target.run_id:
         return status
     verdict = Verdict(
@@ -47,5 +43,6 @@ def _reject(seen: Observation, status: Status, target: Target, why: str, now: da
         gate_hash=gate_hash(seen.resource),
         checks=candidate.verdict.checks if candidate.verdict else [],
         at=now,
+        approved_at=candidate.verdict.approved_at if candidate.verdict else None,
     )
     return status.changed(candidate=candidate.changed(verdict=verdict))

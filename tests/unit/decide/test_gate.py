@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.builders import NOW, SILENT, Situation, a_result, a_situation, problem, run_id
 from tests.unit.decide.table import Row, follows, row, table
-from trainandserve.decide.gate import check
+from trainandserve.decide.bounds import Before, check
 from trainandserve.resource import Metric
 
 MIN = [{"name": "accuracy", "min": 0.9}]
@@ -162,17 +162,19 @@ def test_a_bound_that_is_met_exactly_is_met(
 ) -> None:
     metric = Metric.model_validate({"name": "m", **bounds})
     found = check(
-        metric, {"m": value} if value is not None else {}, {"m": before} if before is not None else None, None
+        metric,
+        {"m": value} if value is not None else {},
+        Before({"m": before} if before is not None else None),
     )
     assert found.passed is passed
     assert found.message.startswith("m ")
 
 
 def test_a_miss_is_said_with_digits_enough_to_see_it() -> None:
-    found = check(Metric(name="m", min=0.97), {"m": 0.9699999999}, None, None)
+    found = check(Metric(name="m", min=0.97), {"m": 0.9699999999}, Before())
     assert found.message == "m 0.9699999999 is below min 0.97"
 
 
 @pytest.mark.parametrize("value", [math.nan, None])
 def test_what_is_no_number_never_passes(value: float | None) -> None:
-    assert not check(Metric(name="m", max=1.0), {"m": value}, None, None).passed
+    assert not check(Metric(name="m", max=1.0), {"m": value}, Before()).passed

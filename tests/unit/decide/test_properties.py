@@ -60,6 +60,13 @@ SPECS: list[dict[str, Any]] = [
     {"training": {"timeout": "1m", "runRetries": 0}},
     {"storage": {"uri": "s3://models/", "deletionPolicy": "Delete"}, "serving": {"deletionPolicy": "Orphan"}},
     {"serving": {"minReplicas": 2, "resources": {"limits": {"cpu": "1"}}}, "historyLimit": 1},
+    {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.9}], "approval": "Manual"}},
+    {
+        "evaluation": {
+            "metrics": [{"name": "accuracy", "min": 0.9, "maxRegression": 0.01, "minSamples": 361}],
+            "onIncumbentError": "Hold",
+        }
+    },
 ]
 EDITS: list[dict[str, Any]] = [
     {"training": {"image": "b"}},
@@ -67,6 +74,8 @@ EDITS: list[dict[str, Any]] = [
     {"serving": {"minReplicas": 3}},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.99}]}},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1, "maxRegression": 0.0}]}},
+    {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1}], "approval": "Manual"}},
+    {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1, "minSamples": 400}]}},
 ]
 TIMES = st.sampled_from(AGO).map(lambda ago: NOW - seconds(ago))
 VERSIONS = st.integers(1, 3)
@@ -85,7 +94,11 @@ def stored(draw: st.DrawFn) -> Situation:
             situation = situation.judged(
                 draw(VERSIONS),
                 accepted=False,
-                reason=draw(st.sampled_from(["Rejected", "FailedToServe", "IncumbentChanged"])),
+                reason=draw(
+                    st.sampled_from(
+                        ["Rejected", "FailedToServe", "IncumbentChanged", "AwaitingApproval", "Inconclusive"]
+                    )
+                ),
             )
     match draw(st.sampled_from(["nothing", "first", "proven", "rolling", "apart", "back"])):
         case "first":
@@ -193,6 +206,10 @@ def situations(draw: st.DrawFn) -> Situation:
         situation = situation.spec(**draw(st.sampled_from(EDITS)))
     if draw(st.integers(0, 5)) == 0:
         situation = situation.annotated(retrain=draw(st.sampled_from(["", "x", "y" * 300])))
+    if draw(st.integers(0, 3)) == 0:
+        situation = situation.annotated(
+            approve=draw(st.sampled_from(["2@digest-2", "3@digest-3", "z" * 300]))
+        )
     if draw(st.integers(0, 5)) == 0:
         situation = situation.deleting(since=draw(st.sampled_from(AGO)))
     if draw(st.integers(0, 9)) == 0:

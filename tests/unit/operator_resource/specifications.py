@@ -64,7 +64,13 @@ _TRAINING = _words(
     timeout=_DURATIONS,
     caching=st.booleans(),
 )
-_METRIC = _words({"name": _NAMES}, min=_NUMBERS, max=_NUMBERS, maxRegression=st.floats(0, 1e12))
+_METRIC = _words(
+    {"name": _NAMES},
+    min=_NUMBERS,
+    max=_NUMBERS,
+    maxRegression=st.floats(0, 1e12),
+    minSamples=st.integers(1, 1000),
+)
 _SERVING = _words(
     modelFormat=st.just("tensorflow"),
     runtime=_NAMES,
@@ -89,6 +95,8 @@ specifications = _words(
     evaluation=_words(
         data=_words({"uri": _URIS}, secretName=_NAMES),
         metrics=st.lists(_METRIC, max_size=3, unique_by=lambda metric: metric["name"]),
+        onIncumbentError=st.sampled_from(["Reject", "Hold", "Ignore"]),
+        approval=st.sampled_from(["Automatic", "Manual"]),
     ),
     serving=_SERVING,
     suspend=st.booleans(),

@@ -70,6 +70,7 @@ def full_status() -> Status:
             )
         ],
         last_handled_retrain="2026-11-20",
+        last_handled_approval="4@0a0a0a0a",
         plan=_plan(),
     )
 
@@ -102,7 +103,18 @@ def _run() -> Run:
 
 
 def _candidate() -> Candidate:
-    check = Check(name="accuracy", value=0.981, incumbent=0.975, passed=True, message="accuracy 0.981")
+    check = Check(
+        name="accuracy",
+        value=0.981,
+        min=0.97,
+        max=1.0,
+        max_regression=0.01,
+        incumbent=0.975,
+        difference=0.006,
+        passed=False,
+        inconclusive=True,
+        message="accuracy 0.981 was taken on 360 samples",
+    )
     return Candidate(
         version=4,
         run_id=_RUN,
@@ -117,6 +129,7 @@ def _candidate() -> Candidate:
             gate_hash="0123456789abcdef",
             checks=[check],
             at=NOW,
+            approved_at=NOW,
         ),
         result_digest=_DIGEST,
         training_hash="0123456789abcdef",
