@@ -118,6 +118,14 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A version in the bucket, complete and unchanged."""
+
+    result: Result
+    prefix: str
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The Deployment behind an InferenceService."""
 
@@ -263,6 +271,8 @@ class Observation:
     abandoned_workflows: tuple[Workflow, ...] = ()
     preflight: Preflight | None = None
     result: Result | Problem | None = None
+    pinned: Stored | Problem | None = None
+    """The version that is pinned, where it is not yet what is to be served; a problem where it cannot be."""
     probe: Probe | None = None
     """Of the place where the target is to be proven now: the second InferenceService, then the first."""
     server_trouble: ServerTrouble | None = None

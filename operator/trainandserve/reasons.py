@@ -49,6 +49,7 @@ NOTHING_TO_SERVE: Final = "NothingToServe"  # No version was accepted yet.
 NOT_OURS: Final = "InferenceServiceNotOurs"  # An InferenceService of that name belongs to somebody else.
 APPLY_REFUSED: Final = "InferenceServiceRefused"  # The API server or KServe refused the InferenceService.
 ADMISSION_DENIED: Final = "AdmissionDenied"  # A webhook denied the InferenceService.
+PINNED_UNAVAILABLE: Final = "PinnedVersionUnavailable"  # The pinned version is not there, or not whole.
 MODEL_CHANGED: Final = "ModelChanged"  # The files of a version are not those that were judged.
 
 # What is missing outside
@@ -79,6 +80,8 @@ VERSION_REJECTED: Final = "VersionRejected"
 APPROVAL_NEEDED: Final = "ApprovalNeeded"
 APPROVAL_IGNORED: Final = "ApprovalIgnored"
 VERSION_SERVED: Final = "VersionServed"
+VERSION_PINNED: Final = "VersionPinned"
+PIN_REMOVED: Final = "PinRemoved"
 ROLLED_BACK: Final = "RolledBack"
 STATUS_REBUILT: Final = "StatusRebuilt"
 CLEANUP_SKIPPED: Final = "CleanupSkipped"

@@ -344,6 +344,12 @@ class Serving(Model):
         None, description="Labels that a node must have to run the model server."
     )
     tolerations: Tolerations | None = Field(None, description="Taints that the model server tolerates.")
+    pinned_version: Annotated[int, Field(ge=1, le=999_999_999)] | None = Field(
+        None,
+        description=(
+            "Serve this version, whatever is trained, accepted or rejected. Taken away, the newest accepted one is served again."
+        ),
+    )
     deletion_policy: Literal["Delete", "Orphan"] | None = Field(
         None,
         description="What becomes of the InferenceService when the resource is deleted: Delete or Orphan. Default: Delete.",
@@ -573,16 +579,30 @@ class Rollout(Model):
     message: Text | None = Field(None, description="What the stage waits for, or what holds it.")
 
 
+class Pin(Model):
+    """The version that a person pinned, once it became what is to be served."""
+
+    version: int = Field(description="Its number.")
+    run_id: Short = Field(description="Run that made it.")
+    since: datetime = Field(description="When it was made the target.")
+    before: Target | None = Field(None, description="What was to be served before anything was pinned.")
+    failed: Text | None = Field(
+        None, description="Why it could not be served; it is not tried again before the pin changes."
+    )
+
+
 class HistoryEntry(Model):
     """One version of the past."""
 
     version: int = Field(description="Its number.")
     run_id: Short = Field(description="Run that made it.")
     uri: Uri = Field(description="Where its model is.")
-    verdict: Short = Field(description="Accepted, or the reason of the rejection.")
+    verdict: Short = Field(description="Accepted, Approved, or why it is not served.")
+    message: Text | None = Field(None, description="The reason in a sentence.")
     metrics: Metrics = Field(default_factory=dict, description="Its metrics.")
     data_digest: Short | None = Field(None, description="Digest of the data it was trained on.")
     result_digest: Short = Field("", description="SHA-256 of its result file.")
+    training_hash: Short = Field("", description="Hash of everything that made it.")
     at: datetime = Field(description="When the verdict was given.")
 
 
@@ -659,6 +679,7 @@ class Status(Model):
     rollout: Rollout | None = Field(
         None, description="How the version that is to be served comes to serve; absent when it does."
     )
+    pin: Pin | None = Field(None, description="The pin that holds, if serving.pinnedVersion is set.")
     summary: Short | None = Field(
         None, description="The first metric of the newest version, for the printed table."
     )

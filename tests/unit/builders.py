@@ -22,6 +22,7 @@ from trainandserve.observation import (
     Problem,
     Result,
     Step,
+    Stored,
     Unknown,
     Workflow,
 )
@@ -98,6 +99,11 @@ def a_result(version: int, attempt: int = 1, *, incumbent: int | None = None, **
         "incumbent_version": incumbent,
     }
     return Result(**values | fields)
+
+
+def in_bucket(version: int, **fields: Any) -> Stored:
+    """A version that the bucket holds, complete and unchanged."""
+    return Stored(a_result(version, **fields), prefix(version))
 
 
 def a_target(version: int, attempt: int = 1, *, since: datetime = NOW, **fields: Any) -> Target:
@@ -225,7 +231,7 @@ class Situation:
         candidate = Candidate(**values | {"incumbent": incumbent} | fields)
         trained = self.with_run("Succeeded", version)
         status = trained.resource.status.changed(candidate=candidate)
-        return trained.status(candidate=candidate, history=remember(self.resource, status, NOW).history)
+        return trained.status(candidate=candidate, history=remember(self.resource, status).history)
 
     def serving(self, version: int, *, target: int | None = None, since: float = 3600) -> Situation:
         """A version was proven to serve; `target` is another one that became the target `since` seconds ago."""
@@ -298,6 +304,15 @@ class Situation:
     def candidate_service(self, target: Target, **metadata: Any) -> InferenceService:
         """The live second InferenceService as we would have applied it."""
         return _live(candidate_manifest(self.resource, target, POLICY, "mnist-candidate"), "8", metadata)
+
+    def pinned(self, version: int | None, **seen: Any) -> Situation:
+        """The user pinned a version, or took the pin away, and this is seen of it in the bucket."""
+        serving = {
+            name: part for name, part in self.resource.spec.serve.as_set().items() if name != "pinnedVersion"
+        }
+        if version is not None:
+            serving["pinnedVersion"] = version
+        return self.spec(serving=serving or None).sees(pinned=seen.get("found"))
 
     # --- What is seen ---------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ def _approved(seen: Observation, plan: Plan, candidate: Candidate, now: datetime
     )
     words = f"version {candidate.version}: {verdict.message}"
     return plan.then(
-        status=remember(seen.resource, status, now),
+        status=remember(seen.resource, status),
         notes=(Note("Normal", reasons.VERSION_ACCEPTED, words[:1000]),),
     )
 

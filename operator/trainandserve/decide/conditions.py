@@ -12,6 +12,7 @@ from ..plan import Plan
 from ..resource import Condition, Phase, Served, Status, Target
 from . import workload
 from .approval import asking, awaiting, held
+from .promotion import pin_trouble
 from .run import active
 from .training import intent, made_already, retries_exhausted
 
@@ -59,6 +60,8 @@ class Findings:
     ended: bool
     """Nothing will happen by itself: rejected, or all runs failed."""
     problem: Problem | None
+    pin: Problem | None
+    """Why the pinned version is not the one that serves or comes up."""
 
 
 def summarise(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -96,6 +99,7 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
         and not awaiting(status)
         and _ended(seen, status, seen.policy),
         problem=problem,
+        pin=pin_trouble(seen, status),
     )
 
 
@@ -305,9 +309,10 @@ def _reconciling(found: Findings) -> bool:
 def _ready_words(status: Status, found: Findings) -> tuple[str, str, str]:
     served = status.served or Served()
     if found.answers:
-        words = f"version {served.version} serves"
-        if found.problem is not None:
-            return "True", found.problem.reason, f"{words}; {found.problem.message}"
+        pinned = status.pin is not None and status.pin.run_id == served.run_id
+        words = f"version {served.version} serves{', as pinned' if pinned else ''}"
+        if trouble := found.problem or found.pin:
+            return "True", trouble.reason, f"{words}; {trouble.message}"
         for kind in ("ModelTrained", "ModelAccepted"):
             condition = status.condition(kind)
             if condition and condition.status == "False":
@@ -315,8 +320,8 @@ def _ready_words(status: Status, found: Findings) -> tuple[str, str, str]:
         if accepted := _asked(status):
             return "True", accepted.reason, f"{words}; {accepted.message}"
         return "True", reasons.SERVING, words
-    if found.problem is not None:
-        return "False", found.problem.reason, found.problem.message
+    if trouble := found.problem or found.pin:
+        return "False", trouble.reason, trouble.message
     if served.version is not None:
         return "False", reasons.NOT_ANSWERING, f"version {served.version} has no pod that is ready"
     condition = next(

@@ -111,7 +111,7 @@ def _store(resource: TrainAndServe, plan: Plan, candidate: Candidate, now: datet
     before = candidate.verdict
     candidate = candidate.changed(verdict=verdict)
     status = plan.status.changed(candidate=candidate, summary=_summary(candidate, verdict))
-    status = remember(resource, status, now)
+    status = remember(resource, status)
     if before is not None and _outcome(before) == _outcome(verdict):
         return plan.then(status=status)
     return plan.then(status=status, notes=_told(status, candidate, verdict))

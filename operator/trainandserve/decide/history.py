@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from .. import reasons
 from ..resource import Candidate, HistoryEntry, Status, TrainAndServe
 
 _DEFAULT_HISTORY = 10
+GOOD = (reasons.ACCEPTED, reasons.APPROVED)
+"""Verdicts of versions that may be served."""
 
 
-def remember(resource: TrainAndServe, status: Status, now: datetime) -> Status:
+def remember(resource: TrainAndServe, status: Status) -> Status:
     """Put the candidate, as it was judged, at the head of the history."""
     candidate = status.candidate
     if candidate is None or candidate.verdict is None:
@@ -21,18 +22,38 @@ def remember(resource: TrainAndServe, status: Status, now: datetime) -> Status:
         run_id=candidate.run_id,
         uri=candidate.uri,
         verdict=candidate.verdict.reason,
+        message=candidate.verdict.message,
         metrics=candidate.metrics,
         data_digest=candidate.data_digest,
         result_digest=candidate.result_digest,
-        at=now,
+        training_hash=candidate.training_hash,
+        at=candidate.verdict.at,
     )
     others = [one for one in status.history if one.run_id != candidate.run_id]
-    return status.changed(history=[entry, *others][: resource.spec.history_limit or _DEFAULT_HISTORY])
+    limit = resource.spec.history_limit or _DEFAULT_HISTORY
+    return status.changed(history=_within([entry, *others], limit))
+
+
+def _within(entries: list[HistoryEntry], limit: int) -> list[HistoryEntry]:
+    """The newest entries; the newest good one is not pushed out by any number of bad ones, for a pin may end."""
+    kept, rest = entries[:limit], entries[limit:]
+    good = next((one for one in rest if one.verdict in GOOD), None)
+    if good is None or limit < 2 or any(one.verdict in GOOD for one in kept):
+        return kept
+    return [*kept[:-1], good]
 
 
 def overtaken(status: Status, waited: Candidate) -> Status:
     """The history with a version that waited for approval marked as overtaken: it is not asked for any more."""
     return revised(status, waited.run_id, verdict=reasons.SUPERSEDED)
+
+
+def unservable(status: Status, run_id: str, why: str) -> Status:
+    """The status that remembers of a version that it could not be served: by its history, and by the pin that asked for it."""
+    status = revised(status, run_id, verdict=reasons.FAILED_TO_SERVE, message=why[:2048])
+    if status.pin is not None and status.pin.run_id == run_id:
+        status = status.changed(pin=status.pin.changed(failed=why[:2048]))
+    return status
 
 
 def revised(status: Status, run_id: str, **fields: Any) -> Status:

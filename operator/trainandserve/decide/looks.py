@@ -10,6 +10,7 @@ from ..names import FINALIZER
 from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..plan import Plan
 from ..resource import Served
+from .promotion import pin_is_looked_for
 from .recovery import rebuild_lost_status
 from .rollout import place_of_proof
 from .run import ENDED, active, superseded
@@ -28,6 +29,7 @@ class Look(Enum):
     ABANDONED = auto()
     PREFLIGHT = auto()
     RESULT = auto()
+    PINNED = auto()
     PROBE = auto()
     SERVER_PODS = auto()
     RECOVERY = auto()
@@ -88,14 +90,15 @@ def next_run(seen: Observation, now: datetime) -> Intent | None:
 
 def _for_serving(seen: Observation, now: datetime) -> set[Look]:
     served, rollout = seen.resource.status.served or Served(), seen.resource.status.rollout
+    looks = {Look.PINNED} if pin_is_looked_for(seen.resource, seen.resource.status) else set()
     if served.target is None:
-        return set()
+        return looks
     if served.run_id == served.target.run_id:
-        return set() if in_place(seen.deployment, served.target) else {Look.SERVER_PODS}
+        return looks if in_place(seen.deployment, served.target) else looks | {Look.SERVER_PODS}
     if rolled_out(place_of_proof(seen).deployment, served.target):
-        return {Look.PROBE}
+        return looks | {Look.PROBE}
     since = rollout.since if rollout else None
-    return {Look.SERVER_PODS} if since is None or now >= since + _SERVER_PODS_AFTER else set()
+    return looks | {Look.SERVER_PODS} if since is None or now >= since + _SERVER_PODS_AFTER else looks
 
 
 def second_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Look]:

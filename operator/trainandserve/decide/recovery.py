@@ -49,7 +49,7 @@ def _rebuilt(seen: Observation, status: Status, found: Recovery, now: datetime) 
             last_training_hash=found.newest.training_hash,
             last_handled_retrain=found.newest.retrain_token or None,
         )
-        status = remember(seen.resource, status, now)
+        status = remember(seen.resource, status)
     if found.running is not None and (run := described(found.running)):
         status = status.changed(
             run=run.changed(state="Running", started_at=now),

@@ -45,6 +45,8 @@ def _held(status: Status) -> bool:
 
 def _failed_to_serve(status: Status, run_id: str | None) -> bool:
     """Whether what is applied was rejected since: it must not come to serve later by itself."""
+    if status.pin is not None and status.pin.failed is not None and status.pin.run_id == run_id:
+        return True
     return any(
         entry.run_id == run_id and entry.verdict == reasons.FAILED_TO_SERVE for entry in status.history
     )

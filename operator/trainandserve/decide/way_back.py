@@ -9,7 +9,7 @@ from ..hashes import gate_hash
 from ..observation import Observation
 from ..plan import Note, Plan
 from ..resource import Served, Status, Target, Verdict
-from .history import remember, revised
+from .history import remember, unservable
 
 
 def go_back(seen: Observation, plan: Plan, target: Target, why: str, now: datetime) -> Plan:
@@ -20,7 +20,7 @@ def go_back(seen: Observation, plan: Plan, target: Target, why: str, now: dateti
     status = plan.status.changed(
         served=served.changed(target=back.changed(since=now) if back else None), rollout=None
     )
-    status = remember(seen.resource, _reject(seen, status, target, why, now), now)
+    status = remember(seen.resource, _reject(seen, status, target, why, now))
     words = f"version {target.version} could not be served: {why}"
     if back is None:
         words += "; nothing serves"
@@ -33,7 +33,7 @@ def go_back(seen: Observation, plan: Plan, target: Target, why: str, now: dateti
 
 def _reject(seen: Observation, status: Status, target: Target, why: str, now: datetime) -> Status:
     candidate = status.candidate
-    status = revised(status, target.run_id, verdict=reasons.FAILED_TO_SERVE)
+    status = unservable(status, target.run_id, why)
     if candidate is None or candidate.run_id != target.run_id:
         return status
     verdict = Verdict(

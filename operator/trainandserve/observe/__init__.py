@@ -30,6 +30,7 @@ from .preflight import preflight
 from .recovery import recover
 from .results import read_checked
 from .troubles import run_pods, server_trouble
+from .versions import find_version
 from .workflows import live_workflows
 from .world import Memory, World
 
@@ -118,6 +119,7 @@ async def _look(
         Look.ABANDONED: lambda: _abandoned(world, seen),
         Look.PREFLIGHT: lambda: _preflight(world, seen, now),
         Look.RESULT: lambda: _result(world, seen),
+        Look.PINNED: lambda: _pinned(world, seen),
         Look.PROBE: lambda: _probe(world, seen, memory, now),
         Look.SERVER_PODS: lambda: _server_pods(world, seen),
         Look.RECOVERY: lambda: _recovery(world, seen),
@@ -192,6 +194,12 @@ async def _result(world: World, seen: Observation) -> dict[str, object]:
     run = seen.resource.status.run
     assert run is not None
     return {"result": await read_checked(world, seen.resource, run.prefix, run.version, run.id)}
+
+
+async def _pinned(world: World, seen: Observation) -> dict[str, object]:
+    version = seen.resource.spec.serve.pinned_version
+    assert version is not None
+    return {"pinned": await find_version(world, seen.resource, version)}
 
 
 async def _probe(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:

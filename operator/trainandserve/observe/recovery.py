@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from .. import names
 from ..gateways.errors import Unreachable
 from ..observation import InferenceService, KfpRun, Observation, Recovery, Result, Unknown
 from ..resource import TrainAndServe
-from .results import read_checked, storage_access
+from .results import read_checked
+from .versions import ATTEMPTS_LOOKED_FOR, folders, run_of
 from .workflows import live_workflows
 from .world import World
-
-_ATTEMPT = re.compile(r"([1-9][0-9]{0,8})-([0-9a-f]{8})")
-_ATTEMPTS_LOOKED_FOR = 12
 
 
 async def recover(world: World, seen: Observation) -> Recovery:
@@ -26,18 +23,11 @@ async def recover(world: World, seen: Observation) -> Recovery:
         Something does not answer; then nothing may be planned yet.
     """
     resource = seen.resource
-    folders = await _folders(world, resource)
-    found = Recovery(last_version=max((version for version, _ in folders), default=0))
+    known = await folders(world, resource)
+    found = Recovery(last_version=max((version for version, _ in known), default=0))
     found = await _served(world, seen, found)
-    found = await _newest(world, resource, found, folders)
+    found = await _newest(world, resource, found, known)
     return await _running(world, resource, found)
-
-
-async def _folders(world: World, resource: TrainAndServe) -> list[tuple[int, str]]:
-    access = await storage_access(world, resource)
-    prefix = names.resource_prefix(resource)
-    matches = (_ATTEMPT.fullmatch(folder) for folder in await world.s3.folders(prefix, access))
-    return sorted(((int(match[1]), f"{prefix}{match[0]}/") for match in matches if match), reverse=True)
 
 
 async def _served(world: World, seen: Observation, found: Recovery) -> Recovery:
@@ -60,17 +50,14 @@ async def _served(world: World, seen: Observation, found: Recovery) -> Recovery:
 
 
 async def _newest(
-    world: World, resource: TrainAndServe, found: Recovery, folders: list[tuple[int, str]]
+    world: World, resource: TrainAndServe, found: Recovery, known: list[tuple[int, str]]
 ) -> Recovery:
     """The newest version with a result of ours."""
-    for version, prefix in folders:
-        for attempt in range(1, _ATTEMPTS_LOOKED_FOR + 1):
-            run_id = names.run_id(resource.metadata.uid, version, attempt)
-            if not prefix.endswith(f"{version}-{run_id[:8]}/"):
-                continue
-            result = await _result(world, resource, prefix, version, run_id)
-            if result is not None:
-                return replace(found, newest=result, newest_prefix=prefix)
+    for version, prefix in known:
+        run_id = run_of(resource, version, prefix)
+        result = await _result(world, resource, prefix, version, run_id) if run_id else None
+        if result is not None:
+            return replace(found, newest=result, newest_prefix=prefix)
     return found
 
 
@@ -88,7 +75,7 @@ async def _running(world: World, resource: TrainAndServe, found: Recovery) -> Re
     ids = [
         names.run_id(resource.metadata.uid, version, attempt)
         for version in (found.last_version, found.last_version + 1)
-        for attempt in range(1, _ATTEMPTS_LOOKED_FOR + 1)
+        for attempt in range(1, ATTEMPTS_LOOKED_FOR + 1)
         if version
     ]
     for flow in await live_workflows(world, resource.metadata.namespace, ids):

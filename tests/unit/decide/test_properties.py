@@ -18,6 +18,7 @@ from tests.unit.builders import (
     a_result,
     a_situation,
     a_target,
+    in_bucket,
     prefix,
     problem,
     rolling_deployment,
@@ -39,7 +40,7 @@ from trainandserve.observation import (
     Workflow,
 )
 from trainandserve.plan import ApplyCandidateService, ApplyInferenceService, RemoveFinalizer, SubmitRun
-from trainandserve.resource import Served, Status
+from trainandserve.resource import Pin, Served, Status
 
 STATES = [
     "",
@@ -72,6 +73,8 @@ EDITS: list[dict[str, Any]] = [
     {"training": {"image": "b"}},
     {"suspend": True},
     {"serving": {"minReplicas": 3}},
+    {"serving": {"pinnedVersion": 1}},
+    {"serving": {"pinnedVersion": 2}},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.99}]}},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1, "maxRegression": 0.0}]}},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1}], "approval": "Manual"}},
@@ -119,6 +122,12 @@ def stored(draw: st.DrawFn) -> Situation:
             draw(VERSIONS), draw(ATTEMPTS), **draw(RUN_FIELDS))  # fmt: skip
     if draw(st.booleans()):
         situation = situation.abandoned(run_id(3, 3), ago=draw(st.sampled_from(AGO)))
+    if draw(st.integers(0, 4)) == 0:
+        pin = Pin(version=draw(VERSIONS), run_id=run_id(draw(VERSIONS)), since=NOW)
+        before = draw(st.none() | st.builds(a_target, VERSIONS))
+        situation = situation.status(
+            pin=pin.changed(before=before, failed=draw(st.sampled_from([None, "words"])))
+        )
     if draw(st.integers(0, 9)) == 0:
         situation = situation.status(**draw(st.sampled_from(LOSSES)))
     return situation
@@ -188,6 +197,7 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
         "abandoned_workflows": FLOWS,
         "preflight": st.sampled_from([None, READY_TO_RUN, Preflight(slot=False), Preflight((problem(),))]),
         "result": st.none() | SILENCE | st.just(problem("NoResult")) | RESULTS,
+        "pinned": st.none() | SILENCE | st.just(problem("NoResult")) | st.builds(in_bucket, VERSIONS),
         "probe": st.none() | st.builds(Probe, st.sampled_from(["answering", "failing", "skipped"]), TIMES, st.just("words")),
         "server_trouble": st.none() | st.builds(ServerTrouble, st.just("words"), st.booleans(), st.booleans()),
         "recovery": st.none() | SILENCE | st.builds(Recovery, st.integers(0, 5), st.none() | RESULTS, st.just(prefix(2)), st.none() | RESULTS, st.just(prefix(1)), st.none() | kfp),
@@ -256,13 +266,15 @@ def test_what_was_given_out_never_falls(situation: Situation) -> None:
 
 @always
 @given(situations())
-def test_what_is_to_be_served_is_ever_newer_but_for_the_way_back(situation: Situation) -> None:
+def test_what_is_to_be_served_is_ever_newer_but_for_the_way_back_and_a_pin(situation: Situation) -> None:
     plan, before = situation.decide(), situation.resource.status.served
     after = plan.status.served
     if before is None or before.target is None or situation.resource.status.last_version is None:
         return
     assert after is not None
-    if after.target is None or after.target.version < before.target.version:
+    if {"VersionPinned", "PinRemoved"} & {note.reason for note in plan.notes}:
+        assert after.target is not None or "RolledBack" in [note.reason for note in plan.notes]
+    elif after.target is None or after.target.version < before.target.version:
         assert "RolledBack" in [note.reason for note in plan.notes]
         assert (after.target and after.target.run_id) == before.run_id
     elif after.target.run_id != before.target.run_id:
@@ -296,6 +308,8 @@ def test_only_what_was_accepted_and_is_stored_as_the_target_is_applied(situation
         assert action.target == plan.status.served.target
         candidate, served = plan.status.candidate, before.served or Served()
         known = {served.run_id, served.target.run_id if served.target else None}
+        if {"VersionPinned", "PinRemoved"} & {note.reason for note in plan.notes}:
+            continue  # a person's word: the rows of the pin say to which version it leads
         if before.last_version is not None:
             accepted = candidate is not None and candidate.verdict is not None and candidate.verdict.accepted
             assert action.target.run_id in known or (
@@ -356,7 +370,12 @@ def test_a_pass_that_changes_nothing_is_not_repeated_without_a_pause_or_somethin
     if plan.wake is None or plan.wake > situation.now:
         return
     looks = first_looks(seen, Known(), situation.now)
-    unseen = {Look.PREFLIGHT: seen.preflight, Look.RESULT: seen.result, Look.RECOVERY: seen.recovery}
+    unseen = {
+        Look.PINNED: seen.pinned,
+        Look.PREFLIGHT: seen.preflight,
+        Look.RESULT: seen.result,
+        Look.RECOVERY: seen.recovery,
+    }
     assert any(look in looks and reading is None for look, reading in unseen.items())
 
 

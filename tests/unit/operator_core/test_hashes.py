@@ -56,6 +56,7 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "serving.serviceAccountName": ("serving", "predictor"),
     "serving.nodeSelector": ("serving", {"gpu": "yes"}),
     "serving.tolerations": ("serving", TOLERATIONS),
+    "serving.pinnedVersion": ("", 3),
     "serving.deletionPolicy": ("", "Orphan"),
     "suspend": ("", True),
     "historyLimit": ("", 3),

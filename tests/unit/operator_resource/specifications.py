@@ -81,6 +81,7 @@ _SERVING = _words(
     serviceAccountName=_NAMES,
     nodeSelector=_LABELS,
     tolerations=st.lists(_TOLERATION, max_size=3),
+    pinnedVersion=st.integers(1, 999_999_999),
     deletionPolicy=st.sampled_from(["Delete", "Orphan"]),
 )
 

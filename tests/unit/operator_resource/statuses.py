@@ -14,6 +14,7 @@ from trainandserve.resource import (
     Incumbent,
     NextStep,
     Outlook,
+    Pin,
     Rollout,
     Run,
     Served,
@@ -56,6 +57,7 @@ def full_status() -> Status:
         rollout=Rollout(
             version=4, run_id=_RUN, stage="Proving", since=NOW, message="its pod waits for a node"
         ),
+        pin=Pin(version=3, run_id=_SERVED_RUN, since=NOW, before=_target(), failed="it crashed"),
         summary="accuracy 0.981",
         history=[
             HistoryEntry(
@@ -63,9 +65,11 @@ def full_status() -> Status:
                 run_id=_SERVED_RUN,
                 uri=_SERVED_URI,
                 verdict="Accepted",
+                message="accuracy 0.975 meets min 0.97",
                 metrics={"accuracy": 0.975, "loss": 1},
                 data_digest=_DIGEST,
                 result_digest=_DIGEST,
+                training_hash="0123456789abcdef",
                 at=_BEFORE,
             )
         ],
@@ -148,15 +152,7 @@ def _served() -> Served:
         since=_BEFORE,
         url="http://mnist.vision.example",
         proof="1 of 1 replicas are updated, and 10 predictions were answered",
-        target=Target(
-            version=4,
-            run_id=_RUN,
-            uri=_URI,
-            result_digest=_DIGEST,
-            training_hash="0123456789abcdef",
-            metrics={"accuracy": 0.981},
-            since=NOW,
-        ),
+        target=_target(),
         observed="version 3",
     )
 
@@ -165,3 +161,15 @@ def _plan() -> Outlook:
     step = NextStep(action="Train", version=6, message="version 6 is trained", not_before=NOW, deadline=NOW)
     change = Change(field="training.parameters.epochs", hash="training", before="3", after="4")
     return Outlook(steps=[step], changes=[change], further_changes=1)
+
+
+def _target() -> Target:
+    return Target(
+        version=4,
+        run_id=_RUN,
+        uri=_URI,
+        result_digest=_DIGEST,
+        training_hash="0123456789abcdef",
+        metrics={"accuracy": 0.981},
+        since=NOW,
+    )
