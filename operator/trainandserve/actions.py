@@ -8,7 +8,7 @@ from typing import Any
 
 from . import metrics, names, reasons
 from .credentials import data_secret, evaluation_secret
-from .decide.recovery import describe
+from .decide.description import describe
 from .events import send
 from .gateways.errors import Denied, GatewayError, NotFound, Refused
 from .gateways.kfp import Submission
@@ -32,8 +32,11 @@ from .plan import (
     RemoveFinalizer,
     SubmitRun,
     TerminateRun,
+    WriteRecord,
 )
-from .resource import API_VERSION, PLURAL, Run, Target, TrainAndServe
+from .resource import API_VERSION, PLURAL, HistoryEntry, Run, Target, TrainAndServe
+from .result import result_digest
+from .version_record import NAME, version_record
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +75,22 @@ async def perform(world: World, resource: TrainAndServe, action: Action) -> None
                 await _delete_service(world, resource, candidate)
         case ReleaseInferenceService():
             await _release(world, resource)
-        case DeleteVersions():
-            await _delete_versions(world, resource)
+        case _:
+            await _keep_storage(world, resource, action)
 
 
 # --- The storage --------------------------------------------------------------------------------------------------
 
 _NOTHING_LEFT = (reasons.SECRET_NOT_FOUND, reasons.BUCKET_NOT_FOUND)
 """What no patience mends while a resource goes; a namespace that is deleted takes the Secret along first."""
+
+
+async def _keep_storage(world: World, resource: TrainAndServe, action: DeleteVersions | WriteRecord) -> None:
+    match action:
+        case DeleteVersions():
+            await _delete_versions(world, resource)
+        case WriteRecord(entry, _):
+            await _write_record(world, resource, entry)
 
 
 async def _delete_versions(world: World, resource: TrainAndServe) -> None:
@@ -95,6 +106,25 @@ async def _delete_versions(world: World, resource: TrainAndServe) -> None:
         note = Note("Warning", reasons.CLEANUP_SKIPPED, words)
         metrics.noted(resource, note)
         await send(world.kubernetes, resource, note)
+
+
+async def _write_record(world: World, resource: TrainAndServe, entry: HistoryEntry) -> None:
+    """Write a version's record. Of one whose result is gone or another one there is nothing left to say."""
+    prefix = entry.uri.removesuffix("model/")
+    try:
+        access = await storage_access(world, resource)
+        result = await world.s3.read(f"{prefix}result.json", access)
+        if result_digest(result) != entry.result_digest:
+            logger.warning(
+                "version %s is not recorded: its result is not the one that was judged", entry.version
+            )
+            return
+        await world.s3.write(f"{prefix}{NAME}", version_record(resource, entry, result), access)
+    except NotFound:
+        logger.warning("version %s is not recorded: its result is gone", entry.version)
+    except GatewayError as error:
+        words = f"the record of version {entry.version} could not be written yet: {error.message}"
+        raise GatewayError(error.reason, words) from error
 
 
 # --- The resource itself ------------------------------------------------------------------------------------------
@@ -138,11 +168,12 @@ async def _submit(world: World, resource: TrainAndServe, run: Run) -> None:
 
 async def _submission(world: World, resource: TrainAndServe, run: Run) -> Submission:
     compiled = await _compile(world, resource)
+    told = run.changed(pipeline_digest=await asyncio.to_thread(lambda: compiled.digest))
     namespace, name = resource.key
     return Submission(
         run_id=run.id,
         display_name=f"{namespace}/{name} v{run.version} #{run.attempt}"[:_DISPLAY_NAME_LIMIT],
-        description=describe(run),
+        description=describe(told),
         experiment_id=await world.kfp.experiment(namespace) if await world.kfp.multi_user() else None,
         pipeline=compiled.body(),
         parameters=run_parameters(resource, run, resource.status.served),

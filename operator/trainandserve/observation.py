@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from .resource import TrainAndServe
+from .resource import HistoryEntry, TrainAndServe
 from .settings import Settings
 
 T = TypeVar("T")
@@ -225,6 +225,8 @@ class Recovery:
     served: Result | None = None
     served_prefix: str = ""
     running: KfpRun | None = None
+    records: tuple[HistoryEntry, ...] = ()
+    """What the records of the newest versions say, newest first."""
 
 
 @dataclass(frozen=True)
@@ -278,5 +280,7 @@ class Observation:
     server_trouble: ServerTrouble | None = None
     """Of the same place."""
     recovery: Recovery | Unknown | None = None
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the records that this process has written and that may not be stored yet, by run."""
     failure: Problem | None = None
     """Why the last effect of this resource did not work."""

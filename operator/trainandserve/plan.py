@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from .resource import Run, Status, Target
+from .resource import HistoryEntry, Run, Status, Target
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,14 @@ class DeleteVersions:
     """Delete what the resource wrote into its storage."""
 
 
+@dataclass(frozen=True)
+class WriteRecord:
+    """Write a version's record beside its model; `digest` is that of what the entry says."""
+
+    entry: HistoryEntry
+    digest: str
+
+
 Action: TypeAlias = (
     AddFinalizer
     | RemoveFinalizer
@@ -89,6 +97,7 @@ Action: TypeAlias = (
     | DeleteCandidateService
     | ReleaseInferenceService
     | DeleteVersions
+    | WriteRecord
 )
 
 

@@ -18,7 +18,15 @@ from .gateways.errors import Conflict, GatewayError, NotFound, Refused
 from .gateways.kfp import IdNotHonouredError, NotTakenError
 from .observe import observe
 from .observe.world import Memory, World
-from .plan import Action, ApplyCandidateService, ApplyInferenceService, Note, Plan, SubmitRun
+from .plan import (
+    Action,
+    ApplyCandidateService,
+    ApplyInferenceService,
+    Note,
+    Plan,
+    SubmitRun,
+    WriteRecord,
+)
 from .resource import Run, Status, TrainAndServe
 
 logger = logging.getLogger(__name__)
@@ -64,10 +72,21 @@ async def reconcile(world: World, key: Key, memory: Memory, now: datetime) -> Ou
             await _act(world, resource, plan, memory, now)
         finally:
             await _tell(world, resource, plan.notes)
+        told = _records_written(resource, plan, memory)
         return Outcome(
-            now if troubled and memory.failure is None else plan.wake,
+            now if (troubled or told) and memory.failure is None else plan.wake,
             plan.again or memory.failure is not None,
         )
+
+
+def _records_written(resource: TrainAndServe, plan: Plan, memory: Memory) -> bool:
+    """Whether records were written in this pass, which the next one stores; the memory of older versions is let go."""
+    kept = {entry.run_id for entry in resource.status.history}
+    memory.recorded = {run: digest for run, digest in memory.recorded.items() if run in kept}
+    return any(
+        isinstance(action, WriteRecord) and memory.recorded.get(action.entry.run_id) == action.digest
+        for action in plan.actions
+    )
 
 
 async def store(world: World, resource: TrainAndServe, status: Status) -> TrainAndServe:
@@ -102,6 +121,8 @@ async def _act(world: World, resource: TrainAndServe, plan: Plan, memory: Memory
             memory.failure = error.problem
             return
         metrics.acted(action, "done")
+        if isinstance(action, WriteRecord):
+            memory.recorded[action.entry.run_id] = action.digest
 
 
 async def _perform(world: World, resource: TrainAndServe, action: Action, now: datetime) -> None:
@@ -124,6 +145,8 @@ def described(action: Action) -> str:
             return f"ApplyInferenceService version {target.version}, run {target.run_id}"
         case ApplyCandidateService(target, _):
             return f"ApplyCandidateService version {target.version}, run {target.run_id}"
+        case WriteRecord(entry, _):
+            return f"WriteRecord version {entry.version}, {entry.verdict}"
     return str(action)
 
 

@@ -443,6 +443,9 @@ class Run(Model):
     evaluation_digest: Short | None = Field(
         None, description="Digest of the evaluation data's listing, where there is any."
     )
+    pipeline_digest: Short | None = Field(
+        None, description="SHA-256 of the compiled pipeline, as the compile command writes it."
+    )
     incumbent: int | None = Field(
         None, description="Version that the new one is compared with, the one serving at the start."
     )
@@ -592,18 +595,36 @@ class Pin(Model):
 
 
 class HistoryEntry(Model):
-    """One version of the past."""
+    """One version of the past: what made it, what was found of it, and what became of it."""
 
     version: int = Field(description="Its number.")
     run_id: Short = Field(description="Run that made it.")
+    attempt: int | None = Field(None, description="Which try for this version that was, from 1.")
+    trigger: Text | None = Field(None, description="Why it was trained.")
+    run_url: Uri | None = Field(None, description="The run in Kubeflow Pipelines' own pages.")
+    pipeline_digest: Short | None = Field(None, description="SHA-256 of the compiled pipeline.")
+    training_hash: Short = Field("", description="Hash of everything that made it.")
+    data_digest: Short | None = Field(None, description="Digest of the data it was trained on.")
     uri: Uri = Field(description="Where its model is.")
+    result_digest: Short = Field("", description="SHA-256 of its result file.")
+    metrics: Metrics = Field(default_factory=dict, description="Its metrics.")
+    samples: int | None = Field(None, description="How many samples it was evaluated on.")
+    incumbent: int | None = Field(None, description="Version that it was compared with.")
     verdict: Short = Field(description="Accepted, Approved, or why it is not served.")
     message: Text | None = Field(None, description="The reason in a sentence.")
-    metrics: Metrics = Field(default_factory=dict, description="Its metrics.")
-    data_digest: Short | None = Field(None, description="Digest of the data it was trained on.")
-    result_digest: Short = Field("", description="SHA-256 of its result file.")
-    training_hash: Short = Field("", description="Hash of everything that made it.")
+    checks: Annotated[list[Check], Field(max_length=16)] = Field(
+        default_factory=list, description="Every metric with its bounds."
+    )
+    gate_hash: Short | None = Field(None, description="Hash of the bounds that were applied.")
+    submitted_at: datetime | None = Field(None, description="When its run was about to be submitted.")
+    finished_at: datetime | None = Field(None, description="When its run ended.")
     at: datetime = Field(description="When the verdict was given.")
+    approved_at: datetime | None = Field(None, description="When a person approved it.")
+    served_at: datetime | None = Field(None, description="When it was last proven to serve.")
+    recorded: Short | None = Field(
+        None,
+        description="Digest of what the record beside the model says of it; absent before it was written.",
+    )
 
 
 class Abandoned(Model):

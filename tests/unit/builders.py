@@ -10,6 +10,7 @@ from typing import Any
 from trainandserve import names, plan, reasons
 from trainandserve.decide import decide
 from trainandserve.decide.history import remember
+from trainandserve.decide.record import told, with_time_of_proof
 from trainandserve.hashes import gate_hash, training_hash
 from trainandserve.inference_service import candidate_manifest, manifest
 from trainandserve.observation import (
@@ -231,7 +232,8 @@ class Situation:
         candidate = Candidate(**values | {"incumbent": incumbent} | fields)
         trained = self.with_run("Succeeded", version)
         status = trained.resource.status.changed(candidate=candidate)
-        return trained.status(candidate=candidate, history=remember(self.resource, status).history)
+        history = remember(self.resource, status).history
+        return trained.status(candidate=candidate, history=history)._recorded()
 
     def serving(self, version: int, *, target: int | None = None, since: float = 3600) -> Situation:
         """A version was proven to serve; `target` is another one that became the target `since` seconds ago."""
@@ -252,7 +254,8 @@ class Situation:
         )
         last = max(version, target or 0, self.resource.status.last_version or 0)
         rollout = None if target in (None, version) else a_rollout(target, "Promoting", self.now, since)
-        return self.status(served=served, last_version=last, rollout=rollout)._deployed(wanted, version)
+        status = self.status(served=served, last_version=last, rollout=rollout)
+        return status._recorded()._deployed(wanted, version)
 
     def proving(self, version: int, target: int, *, since: float | None = 30) -> Situation:
         """A version serves, and another one is being proven without users: for so many seconds, or not yet."""
@@ -269,6 +272,11 @@ class Situation:
             candidate_service=self.candidate_service(wanted),
             candidate_deployment=rolling_deployment(target, available=0),
         )
+
+    def _recorded(self) -> Situation:
+        """The records of all versions are written."""
+        status = with_time_of_proof(self.resource.status)
+        return self.status(history=[one.changed(recorded=told(one)) for one in status.history])
 
     def made_from_its_inputs(self) -> Situation:
         """What serves was trained from what the specification says."""
@@ -406,6 +414,8 @@ def words(action: plan.Action) -> str:
             return f"Apply {target.version} over {version or 'nothing'}"
         case plan.ApplyCandidateService(target, version):
             return f"ApplyCandidate {target.version} over {version or 'nothing'}"
+        case plan.WriteRecord(entry, _):
+            return f"Record {entry.version} {entry.verdict}"
     return type(action).__name__
 
 

@@ -19,6 +19,7 @@ from .gate import judge
 from .outlook import foresee
 from .promotion import promote
 from .proof import prove
+from .record import record
 from .recovery import rebuild_lost_status
 from .rollout import roll_out
 from .run import follow_run
@@ -37,6 +38,7 @@ STAGES = (
     plan_run,
     prove,
     serve,
+    record,
 )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .. import reasons
-from ..resource import Candidate, HistoryEntry, Status, TrainAndServe
+from ..resource import Candidate, HistoryEntry, Status, TrainAndServe, Verdict
 
 _DEFAULT_HISTORY = 10
 GOOD = (reasons.ACCEPTED, reasons.APPROVED)
 """Verdicts of versions that may be served."""
+
+_OF_THE_RUN = ("attempt", "trigger", "run_url", "pipeline_digest", "submitted_at", "finished_at")
 
 
 def remember(resource: TrainAndServe, status: Status) -> Status:
@@ -17,21 +19,49 @@ def remember(resource: TrainAndServe, status: Status) -> Status:
     candidate = status.candidate
     if candidate is None or candidate.verdict is None:
         return status
+    entry = _entry(status, candidate, candidate.verdict)
+    others = [one for one in status.history if one.run_id != candidate.run_id]
+    return status.changed(history=_within([entry, *others], history_limit(resource)))
+
+
+def history_limit(resource: TrainAndServe) -> int:
+    """How many versions the history holds."""
+    return resource.spec.history_limit or _DEFAULT_HISTORY
+
+
+def _entry(status: Status, candidate: Candidate, verdict: Verdict) -> HistoryEntry:
+    """What is known of the candidate: from its verdict, from its run while that is the last one, else from before."""
+    before = next((one for one in status.history if one.run_id == candidate.run_id), None)
     entry = HistoryEntry(
         version=candidate.version,
         run_id=candidate.run_id,
         uri=candidate.uri,
-        verdict=candidate.verdict.reason,
-        message=candidate.verdict.message,
-        metrics=candidate.metrics,
-        data_digest=candidate.data_digest,
         result_digest=candidate.result_digest,
         training_hash=candidate.training_hash,
-        at=candidate.verdict.at,
+        data_digest=candidate.data_digest,
+        metrics=candidate.metrics,
+        samples=candidate.samples,
+        incumbent=candidate.incumbent.version if candidate.incumbent else None,
+        verdict=verdict.reason,
+        message=verdict.message,
+        checks=verdict.checks,
+        gate_hash=verdict.gate_hash,
+        at=verdict.at,
+        approved_at=verdict.approved_at,
+        served_at=before.served_at if before else None,
+        recorded=before.recorded if before else None,
     )
-    others = [one for one in status.history if one.run_id != candidate.run_id]
-    limit = resource.spec.history_limit or _DEFAULT_HISTORY
-    return status.changed(history=_within([entry, *others], limit))
+    run = status.run
+    if run is not None and run.id == candidate.run_id:
+        return entry.changed(
+            attempt=run.attempt,
+            trigger=run.reason,
+            run_url=run.url,
+            pipeline_digest=run.pipeline_digest,
+            submitted_at=run.submitted_at,
+            finished_at=run.finished_at,
+        )
+    return entry.changed(**{name: getattr(before, name) for name in _OF_THE_RUN}) if before else entry
 
 
 def _within(entries: list[HistoryEntry], limit: int) -> list[HistoryEntry]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from .. import reasons
+from ..hashes import gate_hash
 from ..names import model_uri
-from ..observation import KfpRun, Observation, Recovery, Result, Unknown
+from ..observation import Observation, Recovery, Result, Unknown
 from ..plan import Note, Plan
-from ..resource import Run, Served, Status, Target
+from ..resource import Candidate, HistoryEntry, Served, Status, Target, TrainAndServe, Verdict
+from .description import described
 from .gate import candidate_of, verdict_on
-from .history import remember
+from .history import GOOD, history_limit, remember
+from .promotion import target_of
+from .record import told
 
 
 def rebuild_lost_status(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -36,14 +37,15 @@ def rebuild_lost_status(seen: Observation, plan: Plan, now: datetime) -> Plan:
 
 
 def _rebuilt(seen: Observation, status: Status, found: Recovery, now: datetime) -> Status:
-    status = status.changed(last_version=found.last_version)
-    if found.served is not None:
-        target = _target(found.served, found.served_prefix, now)
+    known = [entry.changed(recorded=told(entry)) for entry in found.records]
+    status = status.changed(last_version=found.last_version, history=known[: history_limit(seen.resource)])
+    if (target := _served(found, now)) is not None:
         status = status.changed(served=Served(target=target), last_training_hash=target.training_hash)
     if found.newest is not None:
         used = found.served is not None and found.served.run_id == found.newest.run_id
         candidate = candidate_of(found.newest, model_uri(found.newest_prefix), found.newest.training_hash)
-        candidate = candidate.changed(verdict=verdict_on(seen.resource, candidate, now, used=used))
+        record = next((one for one in known if _of(one, found.newest)), None)
+        candidate = candidate.changed(verdict=_verdict(seen.resource, candidate, record, now, used=used))
         status = status.changed(
             candidate=candidate,
             last_training_hash=found.newest.training_hash,
@@ -59,6 +61,44 @@ def _rebuilt(seen: Observation, status: Status, found: Recovery, now: datetime) 
     return status
 
 
+def _of(record: HistoryEntry, result: Result) -> bool:
+    return record.run_id == result.run_id and record.result_digest == result.digest
+
+
+def _verdict(
+    resource: TrainAndServe, candidate: Candidate, record: HistoryEntry | None, now: datetime, *, used: bool
+) -> Verdict:
+    """The verdict that was given, where its record tells it and the bounds are the same; an approval is kept in any case."""
+    if record is None:
+        return verdict_on(resource, candidate, now, used=used)
+    before = Verdict(
+        accepted=record.verdict in GOOD,
+        reason=record.verdict,
+        message=record.message or "",
+        gate_hash=record.gate_hash or "",
+        checks=record.checks,
+        at=record.at,
+        approved_at=record.approved_at,
+    )
+    if before.reason == reasons.FAILED_TO_SERVE or before.gate_hash == gate_hash(resource):
+        return before
+    return verdict_on(resource, candidate.changed(verdict=before), now, used=used)
+
+
+def _served(found: Recovery, now: datetime) -> Target | None:
+    """What our InferenceService asks for; where that is known to have failed, the version that was proven last before it."""
+    if found.served is None:
+        return None
+    record = next((one for one in found.records if _of(one, found.served)), None)
+    if record is None or record.verdict != reasons.FAILED_TO_SERVE:
+        return _target(found.served, found.served_prefix, now)
+    proven = [
+        one for one in found.records if one.served_at is not None and one.verdict != reasons.FAILED_TO_SERVE
+    ]
+    last = max(proven, key=lambda one: one.served_at or one.at, default=None)
+    return target_of(last, now) if last is not None else _target(found.served, found.served_prefix, now)
+
+
 def _target(result: Result, prefix: str, now: datetime) -> Target:
     return Target(
         version=result.version,
@@ -69,18 +109,3 @@ def _target(result: Result, prefix: str, now: datetime) -> Target:
         metrics=dict(result.metrics),
         since=now,
     )
-
-
-def describe(run: Run) -> str:
-    """What a run's description in Kubeflow Pipelines says, so that the run can be known again by it."""
-    # The inputs may be long, and what would tell them again is the resource itself.
-    return json.dumps(run.changed(inputs=None).dump(), sort_keys=True)
-
-
-def described(run: KfpRun) -> Run | None:
-    """The run that a description speaks of; None where it is not one of ours."""
-    try:
-        found = Run.model_validate_json(run.description)
-    except ValidationError:
-        return None
-    return found if found.id == run.id else None

@@ -11,6 +11,7 @@ from ..hashes import training_hash
 from ..observation import ABSENT, KfpRun, Observation, Result, Unknown
 from ..plan import Action, DeleteWorkflow, Note, Plan, TerminateRun
 from ..resource import Abandoned, Run, Status, TrainAndServe
+from .description import described
 
 ACTIVE = ("Submitting", "Running", "Stopping")
 ENDED = ("Succeeded", "Failed", "Error")
@@ -93,7 +94,14 @@ def _look_for_submission(seen: Observation, plan: Plan, run: Run, now: datetime)
 
 
 def _adopted(seen: Observation, run: Run, now: datetime) -> Run:
-    return run.changed(state="Running", started_at=now, message=None, url=run_url(seen, run.id))
+    told = described(seen.run) if isinstance(seen.run, KfpRun) else None
+    return run.changed(
+        state="Running",
+        started_at=now,
+        message=None,
+        url=run_url(seen, run.id),
+        pipeline_digest=told.pipeline_digest if told else None,
+    )
 
 
 def _adopt(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:

@@ -133,6 +133,10 @@ class S3:
         """
         return await self._call(uri, access, lambda: _read(uri, access))
 
+    async def write(self, uri: str, data: bytes, access: Access) -> None:
+        """Write a small JSON object, whole or not at all; over one that is there."""
+        await self._call(uri, lambda: _write(uri, data, access))
+
     async def check_writable(self, uri: str, access: Access) -> None:
         """Write and remove an empty object below a prefix: what a run would find out an hour later."""
         await self._call(uri, access, lambda: _check_writable(uri, access))
@@ -214,6 +218,11 @@ def _read(uri: str, access: Access) -> bytes:
         raise Refused(reasons.NO_RESULT, f"{uri} is larger than {RESULT_LIMIT} bytes")
     data: bytes = answer["Body"].read(RESULT_LIMIT + 1)
     return data
+
+
+def _write(uri: str, data: bytes, access: Access) -> None:
+    bucket, key = split(uri)
+    _client(access).put_object(Bucket=bucket, Key=key, Body=data, ContentType="application/json")
 
 
 def _check_writable(uri: str, access: Access) -> None:

@@ -56,6 +56,7 @@ def _from_watches(world: World, key: Key, resource: TrainAndServe, memory: Memor
         deployment=world.cache.deployment(key) or ABSENT,
         candidate_service=_service(world, _candidates_key(key)),
         candidate_deployment=world.cache.deployment(_candidates_key(key)) or ABSENT,
+        recorded=dict(memory.recorded),
         failure=memory.failure,
     )
 

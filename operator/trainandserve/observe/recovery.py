@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .. import names
-from ..gateways.errors import Unreachable
+from ..decide.history import history_limit
+from ..gateways.errors import NotFound, Unreachable
 from ..observation import InferenceService, KfpRun, Observation, Recovery, Result, Unknown
-from ..resource import TrainAndServe
-from .results import read_checked
+from ..resource import HistoryEntry, TrainAndServe
+from ..version_record import NAME, read_record
+from .results import read_checked, storage_access
 from .versions import ATTEMPTS_LOOKED_FOR, folders, run_of
 from .workflows import live_workflows
 from .world import World
+
+_FOLDERS_LOOKED_AT = 100
+"""Folders whose records are looked for: some attempts leave none."""
 
 
 async def recover(world: World, seen: Observation) -> Recovery:
@@ -25,9 +30,36 @@ async def recover(world: World, seen: Observation) -> Recovery:
     resource = seen.resource
     known = await folders(world, resource)
     found = Recovery(last_version=max((version for version, _ in known), default=0))
+    found = replace(found, records=await _records(world, resource, known))
     found = await _served(world, seen, found)
     found = await _newest(world, resource, found, known)
     return await _running(world, resource, found)
+
+
+async def _records(
+    world: World, resource: TrainAndServe, known: list[tuple[int, str]]
+) -> tuple[HistoryEntry, ...]:
+    """What the records of the newest versions say: as many as the history holds."""
+    records: list[HistoryEntry] = []
+    for version, prefix in known[:_FOLDERS_LOOKED_AT]:
+        run_id = run_of(resource, version, prefix)
+        if (
+            run_id
+            and len(records) < history_limit(resource)
+            and (entry := await _record(world, resource, prefix, version, run_id))
+        ):
+            records.append(entry)
+    return tuple(records)
+
+
+async def _record(
+    world: World, resource: TrainAndServe, prefix: str, version: int, run_id: str
+) -> HistoryEntry | None:
+    try:
+        data = await world.s3.read(f"{prefix}{NAME}", await storage_access(world, resource))
+    except NotFound:
+        return None
+    return read_record(data, uid=resource.metadata.uid, version=version, run_id=run_id)
 
 
 async def _served(world: World, seen: Observation, found: Recovery) -> Recovery:

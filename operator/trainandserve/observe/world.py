@@ -84,4 +84,6 @@ class Memory:
     progress_since: datetime | None = None
     failure: Problem | None = None
     answers: Answers = field(default_factory=Answers)
+    recorded: dict[str, str] = field(default_factory=dict)
+    """Digests of the records written, by run, for the versions in the history."""
     samples: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)

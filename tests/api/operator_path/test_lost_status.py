@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.api.operator_path.api import MERGE, OURS, until
@@ -76,3 +77,28 @@ async def test_after_a_rejected_version(shared: Site) -> None:
     assert _kept(status) == _kept(before)
     assert len(shared.runs("rejected")) == 2
     assert told(status).get("Stalled") is None
+
+
+async def test_after_a_version_that_could_not_be_served(shared: Site) -> None:
+    await shared.apply("crashed")
+    before = await shared.serves("crashed", 1)
+    shared.lesson("crashed", Lesson(model={"crash": True, "message": "no such op"}))
+    await shared.apply("crashed", training={"parameters": {"epochs": 2}})
+    await shared.settles("crashed", ModelAccepted="False/FailedToServe", Ready="True/FailedToServe")
+    status = await shared.serves("crashed", 1)
+    record = shared.storage.key(status["candidate"]["uri"]).removesuffix("model/") + "version.json"
+    await until(lambda: json.loads(shared.storage.get(record))["verdict"] == "FailedToServe")
+    service = await shared.service("crashed")
+    history = (await shared.status("crashed"))["history"]
+    await _lose(shared, "crashed")
+
+    await until(lambda: _rebuilt(shared, "crashed"))
+    status = await shared.settles("crashed", ModelAccepted="False/FailedToServe", Ready="True/FailedToServe")
+    assert _kept(status) == _kept(before)
+    assert [_told(entry) for entry in status["history"]] == [_told(entry) for entry in history]
+    assert await shared.service("crashed") == service
+    assert len(shared.runs("crashed")) == 2
+
+
+def _told(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name not in ("servedAt", "recorded")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -38,7 +39,22 @@ async def test_a_resource_is_trained_judged_and_served(either: Site) -> None:
     assert site.recorder.phases("digits") == PHASES
     wanted = ["RunStarted", "RunSucceeded", "VersionAccepted", "VersionServed"]
     await until(lambda: _all_told(site, wanted))
+    await until(lambda: _recorded(site, status["served"]))
     await site.check()
+
+
+def _recorded(site: Site, served: Json) -> bool:
+    """Whether the record beside the model tells where it comes from and that it was proven."""
+    key = site.storage.key(served["uri"]).removesuffix("model/") + "version.json"
+    record = json.loads(site.storage.get(key))
+    assert (record["verdict"], record["runId"], record["trigger"]) == (
+        "Accepted",
+        served["runId"],
+        "first version",
+    )
+    assert record["checks"][0]["value"] == 0.9 and record["resultDigest"] == served["resultDigest"]
+    assert len(record["pipelineDigest"]) == 64 and record["data"]["digest"] == record["dataDigest"]
+    return bool(record.get("servedAt") == served["since"])
 
 
 async def _all_told(site: Site, wanted: list[str]) -> bool:
@@ -54,7 +70,8 @@ async def test_the_path_takes_few_writes_and_few_calls(site: Site) -> None:
 
     notes = sum(map(_is_progress_note, *_pairs(site.recorder.statuses("digits"))))
     writes = [one for one in site.operator.proxy.writes() if not one.path.endswith("/events")]
-    assert len(writes) - notes <= 6, [(one.method, one.path) for one in writes]
+    # One of them notes that the version's record was written.
+    assert len(writes) - notes <= 7, [(one.method, one.path) for one in writes]
     assert site.posts() == 1
     assert len(_calls_of_runs(site)) <= 4 + notes, site.kfp.requests
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.unit.builders import (
     NOW,
     READY_TO_RUN,
@@ -15,10 +17,10 @@ from tests.unit.builders import (
     run_id,
 )
 from tests.unit.decide.table import Row, follows, row, table
-from trainandserve.decide.recovery import describe, described
+from trainandserve.decide.description import describe, described
 from trainandserve.hashes import training_hash
 from trainandserve.observation import KfpRun, Recovery
-from trainandserve.resource import Run
+from trainandserve.resource import HistoryEntry, Run
 
 lost = a_situation().status(last_version=None)
 HASH = training_hash(lost.resource)
@@ -44,6 +46,15 @@ description = describe(
     )
 )
 under_way = KfpRun(run_id(3), "RUNNING", description=description)
+
+by_hand = lost.spec(evaluation={"metrics": [{"name": "accuracy", "min": 0.9}], "approval": "Manual"})
+
+
+def record_of(version: int, verdict: str, bounds: Situation = lost, **fields: Any) -> HistoryEntry:
+    """What the record of a version says, judged by these bounds."""
+    judged = bounds.judged(version, verdict in ("Accepted", "Approved"), reason=verdict)
+    return judged.resource.status.history[0].changed(**fields)
+
 
 RECOVERY = [
     row("nothing was looked for: look", lost, then={"last_version": None, "run": None}, wake=0),
@@ -76,6 +87,41 @@ RECOVERY = [
         found(last_version=2, newest=a_result(2, training_hash=training_hash(lost.annotated(retrain="monday").resource), retrain_token="monday"),
               newest_prefix=prefix(2), **serving).sees(inference_service=live, deployment=a_deployment(2)),
         then={"run": None, "last_handled_retrain": "monday"}, events=["StatusRebuilt"]),
+    row("a version that failed to serve stays rejected",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "FailedToServe"),)),
+        then={"candidate.verdict.reason": "FailedToServe", "served": None, "history.0.verdict": "FailedToServe", "run": None},
+        events=["StatusRebuilt"]),
+    row("also where it is the one that is applied: the one that was proven last takes its place",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "FailedToServe"), record_of(1, "Accepted", served_at=NOW)),
+              **serving).sees(inference_service=live, deployment=a_deployment(2)), "Apply 1 over 7",
+        then={"served.target.version": 1, "candidate.verdict.reason": "FailedToServe"}, events=["StatusRebuilt"]),
+    row("where none was proven, it goes on: there is nothing else",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "FailedToServe"),), **serving)
+        .sees(inference_service=live, deployment=a_deployment(2)), then={"served.target.version": 2}, events=["StatusRebuilt"]),
+    row("an approval is known again, and nobody is asked twice",
+        found(by_hand, last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "Approved", by_hand, approved_at=NOW),)),
+        "Apply 2 over nothing", then={"candidate.verdict.reason": "Approved"}, events=["StatusRebuilt"]),
+    row("also under other bounds that it meets",
+        found(by_hand, last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "Approved", approved_at=NOW),)),
+        "Apply 2 over nothing", then={"candidate.verdict.reason": "Approved", "candidate.verdict.approved_at": NOW}, events=["StatusRebuilt"]),
+    row("without a record a version that needs an approval waits for it",
+        found(by_hand, last_version=2, newest=good, newest_prefix=prefix(2)),
+        then={"candidate.verdict.reason": "AwaitingApproval", "served": None, "phase": "AwaitingApproval"}, events=["StatusRebuilt"]),
+    row("the one that serves does not",
+        found(by_hand, last_version=2, newest=good, newest_prefix=prefix(2), **serving).sees(inference_service=live, deployment=a_deployment(2)),
+        then={"candidate.verdict.reason": "Accepted", "served.target.version": 2}, events=["StatusRebuilt"]),
+    row("a verdict under bounds that were edited since is given anew",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "Rejected", gate_hash="others"),)), "Apply 2 over nothing",
+        then={"candidate.verdict.reason": "Accepted"}, events=["StatusRebuilt"]),
+    row("a record of another result of that number is not believed",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "FailedToServe", result_digest="another"),)),
+        "Apply 2 over nothing", then={"candidate.verdict.reason": "Accepted"}, events=["StatusRebuilt"]),
+    row("the history comes back from the records, newest first",
+        found(last_version=3, newest=bad, newest_prefix=prefix(3),
+              records=(record_of(3, "Rejected"), record_of(2, "Accepted"), record_of(1, "FailedToServe")), **serving)
+        .sees(inference_service=live, deployment=a_deployment(2)),
+        then={"history.0.version": 3, "history.1.version": 2, "history.2.verdict": "FailedToServe", "candidate.verdict.reason": "Rejected"},
+        events=["StatusRebuilt"]),
 ]  # fmt: skip
 
 

@@ -66,6 +66,19 @@ def full_status() -> Status:
                 uri=_SERVED_URI,
                 verdict="Accepted",
                 message="accuracy 0.975 meets min 0.97",
+                attempt=1,
+                trigger="first version",
+                run_url="https://kfp.example/#/runs/details/0",
+                pipeline_digest="0a" * 32,
+                samples=360,
+                incumbent=2,
+                checks=[_check()],
+                gate_hash="0123456789abcdef",
+                submitted_at=_BEFORE,
+                finished_at=_BEFORE,
+                approved_at=_BEFORE,
+                served_at=_BEFORE,
+                recorded="0123456789abcdef",
                 metrics={"accuracy": 0.975, "loss": 1},
                 data_digest=_DIGEST,
                 result_digest=_DIGEST,
@@ -90,6 +103,7 @@ def _run() -> Run:
         inputs={"data.uri": "s3://datasets/mnist/", "training.parameters.epochs": "3"},
         data_digest=_DIGEST,
         evaluation_digest=_DIGEST,
+        pipeline_digest="0a" * 32,
         incumbent=3,
         prefix="s3://models/vision/mnist/5-1f6a6c3e/",
         failures=1,
@@ -106,8 +120,8 @@ def _run() -> Run:
     )
 
 
-def _candidate() -> Candidate:
-    check = Check(
+def _check() -> Check:
+    return Check(
         name="accuracy",
         value=0.981,
         min=0.97,
@@ -119,6 +133,10 @@ def _candidate() -> Candidate:
         inconclusive=True,
         message="accuracy 0.981 was taken on 360 samples",
     )
+
+
+def _candidate() -> Candidate:
+    check = _check()
     return Candidate(
         version=4,
         run_id=_RUN,
