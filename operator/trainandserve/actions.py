@@ -25,6 +25,7 @@ from .plan import (
     ApplyInferenceService,
     DeleteCandidateService,
     DeleteInferenceService,
+    DeleteVersion,
     DeleteVersions,
     DeleteWorkflow,
     Note,
@@ -36,7 +37,7 @@ from .plan import (
 )
 from .resource import API_VERSION, PLURAL, HistoryEntry, Run, Target, TrainAndServe
 from .result import result_digest
-from .version_record import NAME, version_record
+from .version_record import NAME, owner_of, version_record
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,12 @@ _NOTHING_LEFT = (reasons.SECRET_NOT_FOUND, reasons.BUCKET_NOT_FOUND)
 """What no patience mends while a resource goes; a namespace that is deleted takes the Secret along first."""
 
 
-async def _keep_storage(world: World, resource: TrainAndServe, action: DeleteVersions | WriteRecord) -> None:
+async def _keep_storage(
+    world: World, resource: TrainAndServe, action: DeleteVersions | DeleteVersion | WriteRecord
+) -> None:
     match action:
+        case DeleteVersion():
+            await _delete_version(world, resource, action)
         case DeleteVersions():
             await _delete_versions(world, resource)
         case WriteRecord(entry, _):
@@ -106,6 +111,24 @@ async def _delete_versions(world: World, resource: TrainAndServe) -> None:
         note = Note("Warning", reasons.CLEANUP_SKIPPED, words)
         metrics.noted(resource, note)
         await send(world.kubernetes, resource, note)
+
+
+async def _delete_version(world: World, resource: TrainAndServe, action: DeleteVersion) -> None:
+    """Delete one attempt's folder, if what lies in it says that it is ours.
+
+    The result goes first, so that what is left half deleted never looks complete, and the record last: as long as it is
+    there, it says whose the rest is.
+    """
+    access = await storage_access(world, resource)
+    for name in ("result.json", NAME):
+        try:
+            owner = owner_of(await world.s3.read(f"{action.prefix}{name}", access))
+        except NotFound:
+            continue
+        if owner != (resource.metadata.uid, action.run_id):
+            logger.warning("%s is left alone: %s is not of our run %s", action.prefix, name, action.run_id)
+            return
+    await world.s3.delete(action.prefix, access, first="result.json", last=NAME)
 
 
 async def _write_record(world: World, resource: TrainAndServe, entry: HistoryEntry) -> None:

@@ -126,6 +126,17 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """What one attempt of ours at a version left in the bucket."""
+
+    version: int
+    run_id: str
+    prefix: str
+    complete: bool = False
+    """Whether it has a result file, as far as that was looked for."""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The Deployment behind an InferenceService."""
 
@@ -275,6 +286,8 @@ class Observation:
     result: Result | Problem | None = None
     pinned: Stored | Problem | None = None
     """The version that is pinned, where it is not yet what is to be served; a problem where it cannot be."""
+    versions: tuple[Folder, ...] | Unknown | None = None
+    """The folders of this resource's own attempts, newest first, where old ones may have to go."""
     probe: Probe | None = None
     """Of the place where the target is to be proven now: the second InferenceService, then the first."""
     server_trouble: ServerTrouble | None = None

@@ -78,6 +78,15 @@ class DeleteVersions:
 
 
 @dataclass(frozen=True)
+class DeleteVersion:
+    """Delete what one attempt of ours at a version wrote; its result first, so that it never looks complete."""
+
+    version: int
+    run_id: str
+    prefix: str
+
+
+@dataclass(frozen=True)
 class WriteRecord:
     """Write a version's record beside its model; `digest` is that of what the entry says."""
 
@@ -97,6 +106,7 @@ Action: TypeAlias = (
     | DeleteCandidateService
     | ReleaseInferenceService
     | DeleteVersions
+    | DeleteVersion
     | WriteRecord
 )
 

@@ -172,6 +172,13 @@ class Storage(Model):
         None,
         description="What becomes of the versions when the resource is deleted: Retain or Delete. Default: Retain.",
     )
+    keep_versions: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None,
+        description=(
+            "How many of the newest versions stay; older ones are deleted, but never one that serves, served before, is "
+            "pinned or may serve next. Default: all stay."
+        ),
+    )
 
 
 class Retries(Model):
@@ -543,6 +550,7 @@ class Served(Model):
     training_hash: Short | None = Field(None, description="Hash of everything that made it.")
     metrics: Metrics | None = Field(None, description="Its metrics when it was accepted.")
     since: datetime | None = Field(None, description="When it was proven to serve.")
+    previous: int | None = Field(None, description="Version that was proven to serve before it.")
     url: Uri | None = Field(None, description="Where predictions are asked for.")
     proof: Text | None = Field(None, description="What was seen that proves it.")
     target: Target | None = Field(None, description="The version that is to be served.")

@@ -72,3 +72,13 @@ def read_record(data: bytes, *, uid: str, version: int, run_id: str) -> HistoryE
     except (ValidationError, ValueError):
         return None
     return entry if (entry.version, entry.run_id) == (version, run_id) else None
+
+
+def owner_of(data: bytes) -> tuple[str, str] | None:
+    """The resource's uid and the run that a result or a record names; None where it names none."""
+    try:
+        told = from_json(data)
+    except ValueError:
+        return None
+    uid, run_id = (told.get("uid"), told.get("runId")) if isinstance(told, dict) else (None, None)
+    return (uid, run_id) if isinstance(uid, str) and isinstance(run_id, str) else None

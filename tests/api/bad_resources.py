@@ -192,6 +192,7 @@ BAD: tuple[Change, ...] = (
     ),
     Change("a huge bound", f"{_METRIC}.min", 1e13, "less than or equal to 1e+12"),
     Change("a negative maxRegression", f"{_METRIC}.maxRegression", -0.1, "greater than or equal to 0"),
+    Change("no version kept", "spec.storage.keepVersions", 0, "greater than or equal to 1"),
     Change("version 0 pinned", "spec.serving.pinnedVersion", 0, "greater than or equal to 1"),
     Change("minSamples of 0", f"{_METRIC}.minSamples", 0, "greater than or equal to 1"),
     Change("an unknown approval", "spec.evaluation.approval", "manual", "Unsupported value"),

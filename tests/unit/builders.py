@@ -414,6 +414,8 @@ def words(action: plan.Action) -> str:
             return f"Apply {target.version} over {version or 'nothing'}"
         case plan.ApplyCandidateService(target, version):
             return f"ApplyCandidate {target.version} over {version or 'nothing'}"
+        case plan.DeleteVersion(_, _, folder):
+            return f"Delete {folder}"
         case plan.WriteRecord(entry, _):
             return f"Record {entry.version} {entry.verdict}"
     return type(action).__name__

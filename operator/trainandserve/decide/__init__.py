@@ -19,6 +19,7 @@ from .gate import judge
 from .outlook import foresee
 from .promotion import promote
 from .proof import prove
+from .prune import prune
 from .record import record
 from .recovery import rebuild_lost_status
 from .rollout import roll_out
@@ -39,6 +40,7 @@ STAGES = (
     prove,
     serve,
     record,
+    prune,
 )
 
 

@@ -11,6 +11,7 @@ from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..plan import Plan
 from ..resource import Served
 from .promotion import pin_is_looked_for
+from .prune import worth_a_look
 from .recovery import rebuild_lost_status
 from .rollout import place_of_proof
 from .run import ENDED, active, superseded
@@ -30,6 +31,7 @@ class Look(Enum):
     PREFLIGHT = auto()
     RESULT = auto()
     PINNED = auto()
+    VERSIONS = auto()
     PROBE = auto()
     SERVER_PODS = auto()
     RECOVERY = auto()
@@ -45,6 +47,8 @@ class Known:
     progress_since: datetime | None = None
     may_read_progress: bool = True
     """Whether one more look at a run is within the cap of the whole operator."""
+    pruned: str | None = None
+    """What the versions in the bucket were last found in order for."""
 
 
 def first_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Look]:
@@ -62,6 +66,8 @@ def first_looks(seen: Observation, known: Known, now: datetime) -> frozenset[Loo
     if status.last_version is None:
         looks.add(Look.RECOVERY)
     looks |= _for_training(seen, now) | _for_serving(seen, now)
+    if worth_a_look(resource, status) not in (None, known.pruned):
+        looks.add(Look.VERSIONS)
     return frozenset(looks)
 
 

@@ -74,6 +74,13 @@ def _keep_watch(seen: Observation, plan: Plan, now: datetime) -> Plan:
     return plan if in_place(seen.deployment, served.target) else plan.then(wake=now + _STUCK_LOOK)
 
 
+def _before(served: Served | None, target: Target) -> int | None:
+    """The version that was proven before this one."""
+    if served is None or served.version == target.version:
+        return served.previous if served else None
+    return served.version
+
+
 def _proven(seen: Observation, plan: Plan, target: Target, proof: str, now: datetime) -> Plan:
     service = seen.inference_service
     served = Served(
@@ -84,6 +91,7 @@ def _proven(seen: Observation, plan: Plan, target: Target, proof: str, now: date
         training_hash=target.training_hash,
         metrics=target.metrics,
         since=now,
+        previous=_before(plan.status.served, target),
         url=service.url if isinstance(service, InferenceService) else None,
         proof=proof,
         target=target,

@@ -133,17 +133,27 @@ class S3:
         """
         return await self._call(uri, access, lambda: _read(uri, access))
 
+    async def exists(self, uri: str, access: Access) -> bool:
+        """Whether there is an object of just this name."""
+        return await self._call(uri, access, lambda: _exists(uri, access))
+
     async def write(self, uri: str, data: bytes, access: Access) -> None:
         """Write a small JSON object, whole or not at all; over one that is there."""
-        await self._call(uri, lambda: _write(uri, data, access))
+        await self._call(uri, access, lambda: _write(uri, data, access))
 
     async def check_writable(self, uri: str, access: Access) -> None:
         """Write and remove an empty object below a prefix: what a run would find out an hour later."""
         await self._call(uri, access, lambda: _check_writable(uri, access))
 
-    async def delete(self, uri: str, access: Access) -> int:
-        """Delete everything below a prefix; the number of objects."""
-        return await self._call(uri, access, lambda: _delete(uri, access))
+    async def delete(self, uri: str, access: Access, *, first: str = "", last: str = "") -> int:
+        """Delete everything below a prefix; the number of objects.
+
+        Parameters
+        ----------
+        first, last
+            Objects right below the prefix that go before, and after, all others.
+        """
+        return await self._call(uri, access, lambda: _delete(uri, access, first, last))
 
     async def _call(self, uri: str, access: Access, request: Callable[[], T]) -> T:
         if not access.reaches(uri):
@@ -220,6 +230,13 @@ def _read(uri: str, access: Access) -> bytes:
     return data
 
 
+def _exists(uri: str, access: Access) -> bool:
+    # Listed, not asked for by HEAD: without a body, a missing object and a missing bucket are the same 404.
+    bucket, key = split(uri)
+    answer = _client(access).list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    return any(one["Key"] == key for one in answer.get("Contents", ()))
+
+
 def _write(uri: str, data: bytes, access: Access) -> None:
     bucket, key = split(uri)
     _client(access).put_object(Bucket=bucket, Key=key, Body=data, ContentType="application/json")
@@ -232,17 +249,35 @@ def _check_writable(uri: str, access: Access) -> None:
     _client(access).delete_object(Bucket=bucket, Key=key)
 
 
-def _delete(uri: str, access: Access) -> int:
+def _delete(uri: str, access: Access, first: str, last: str) -> int:
     bucket, prefix = split(uri)
     if not prefix.endswith("/"):
         raise ValueError(f"only a folder is deleted whole, not {uri}")
+    client = _client(access)
+    if first:
+        client.delete_object(Bucket=bucket, Key=f"{prefix}{first}")
     count = 0
-    for page in _client(access).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        keys = [{"Key": one["Key"]} for one in page.get("Contents", ())]
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        keys = [one["Key"] for one in page.get("Contents", ()) if not last or one["Key"] != f"{prefix}{last}"]
         if keys:
-            _client(access).delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            _delete_page(client, uri, keys)
         count += len(keys)
+    if last:
+        client.delete_object(Bucket=bucket, Key=f"{prefix}{last}")
     return count
+
+
+def _delete_page(client: Any, uri: str, keys: list[str]) -> None:
+    bucket, _ = split(uri)
+    answer = client.delete_objects(
+        Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    )
+    # Each object has an answer of its own, and the request is a 200 all the same.
+    if errors := answer.get("Errors"):
+        words = f"{errors[0].get('Key')}: {errors[0].get('Code')}"
+        raise Refused(
+            reasons.BUCKET_REFUSED, f"bucket {bucket} did not let go of {len(errors)} objects: {words}"
+        )
 
 
 def _error(uri: str, error: Exception) -> GatewayError:

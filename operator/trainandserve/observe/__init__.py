@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cache import Key
 from ..decide.looks import Known, Look, first_looks, next_run, second_looks
+from ..decide.prune import prunable, worth_a_look
 from ..decide.rollout import place_of_proof
 from ..gateways.errors import GatewayError
 from ..gateways.kfp import Kfp
@@ -30,7 +31,7 @@ from .preflight import preflight
 from .recovery import recover
 from .results import read_checked
 from .troubles import run_pods, server_trouble
-from .versions import find_version
+from .versions import find_version, own_folders
 from .workflows import live_workflows
 from .world import Memory, World
 
@@ -101,12 +102,12 @@ async def _live_if_foreign(
 def _known(world: World, resource: TrainAndServe, memory: Memory, now: datetime) -> Known:
     run = resource.status.run
     if run is None:
-        return Known()
+        return Known(pruned=memory.pruned)
     if memory.run_id != run.id:
         memory.run_id, memory.run_read_at, memory.progress_since = run.id, None, None
     flows = world.cache.workflows(run.id)
     phase = flows[0].phase if flows else None
-    return Known(phase, memory.run_read_at, memory.progress_since, world.run_reads.free(now))
+    return Known(phase, memory.run_read_at, memory.progress_since, world.run_reads.free(now), memory.pruned)
 
 
 async def _look(
@@ -121,6 +122,7 @@ async def _look(
         Look.PREFLIGHT: lambda: _preflight(world, seen, now),
         Look.RESULT: lambda: _result(world, seen),
         Look.PINNED: lambda: _pinned(world, seen),
+        Look.VERSIONS: lambda: _versions(world, seen, memory),
         Look.PROBE: lambda: _probe(world, seen, memory, now),
         Look.SERVER_PODS: lambda: _server_pods(world, seen),
         Look.RECOVERY: lambda: _recovery(world, seen),
@@ -201,6 +203,13 @@ async def _pinned(world: World, seen: Observation) -> dict[str, object]:
     version = seen.resource.spec.serve.pinned_version
     assert version is not None
     return {"pinned": await find_version(world, seen.resource, version)}
+
+
+async def _versions(world: World, seen: Observation, memory: Memory) -> dict[str, object]:
+    found = await own_folders(world, seen.resource)
+    if isinstance(found, tuple) and not prunable(seen.resource, seen.resource.status, found):
+        memory.pruned = worth_a_look(seen.resource, seen.resource.status)
+    return {"versions": found}
 
 
 async def _probe(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:

@@ -6,13 +6,16 @@ import re
 
 from .. import names, reasons
 from ..gateways.errors import GatewayError
-from ..observation import Problem, Result, Stored, Unknown
+from ..observation import Folder, Problem, Result, Stored, Unknown
 from ..resource import Status, TrainAndServe
 from .results import read_checked, storage_access
 from .world import World
 
 ATTEMPTS_LOOKED_FOR = 12
 """Attempts at a version whose ids are tried."""
+
+_ATTEMPTS_OF_ALL = 100
+"""The same where a folder is only to be told from those of others."""
 
 _ATTEMPT = re.compile(r"([1-9][0-9]{0,8})-([0-9a-f]{8})")
 
@@ -81,3 +84,26 @@ def _known(status: Status) -> list[tuple[int, str, str, str | None]]:
                 entry.run_id, (entry.version, entry.uri, entry.run_id, entry.result_digest or None)
             )
     return list(found.values())
+
+
+async def own_folders(world: World, resource: TrainAndServe) -> tuple[Folder, ...] | Unknown:
+    """The folders that attempts of this resource wrote, newest first.
+
+    Whether one has a result is looked for from the newest on, until as many are found as are to be kept: what is older goes
+    whatever it holds.
+    """
+    keep = resource.spec.storage.keep_versions or 0
+    found: list[Folder] = []
+    complete: set[int] = set()
+    try:
+        access = await storage_access(world, resource)
+        for version, prefix in await folders(world, resource):
+            run_id = run_of(resource, version, prefix, _ATTEMPTS_OF_ALL)
+            if run_id is None:
+                continue  # of another resource of this name, or of a person
+            if len(complete) < keep and await world.s3.exists(f"{prefix}result.json", access):
+                complete.add(version)
+            found.append(Folder(version, run_id, prefix, version in complete))
+    except GatewayError as error:
+        return Unknown(error.reason, error.message)
+    return tuple(found)

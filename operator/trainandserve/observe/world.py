@@ -84,6 +84,8 @@ class Memory:
     progress_since: datetime | None = None
     failure: Problem | None = None
     answers: Answers = field(default_factory=Answers)
+    pruned: str | None = None
+    """What the versions in the bucket were last found in order for."""
     recorded: dict[str, str] = field(default_factory=dict)
     """Digests of the records written, by run, for the versions in the history."""
     samples: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)

@@ -30,6 +30,7 @@ from trainandserve.decide.looks import Known, Look, first_looks, second_looks
 from trainandserve.decide.record import told
 from trainandserve.observation import (
     ABSENT,
+    Folder,
     InferenceService,
     KfpRun,
     Preflight,
@@ -43,6 +44,7 @@ from trainandserve.observation import (
 from trainandserve.plan import (
     ApplyCandidateService,
     ApplyInferenceService,
+    DeleteVersion,
     RemoveFinalizer,
     SubmitRun,
     WriteRecord,
@@ -67,6 +69,7 @@ SPECS: list[dict[str, Any]] = [
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.9, "maxRegression": 0.01}]}},
     {"training": {"timeout": "1m", "runRetries": 0}},
     {"storage": {"uri": "s3://models/", "deletionPolicy": "Delete"}, "serving": {"deletionPolicy": "Orphan"}},
+    {"storage": {"uri": "s3://models/", "keepVersions": 1}},
     {"serving": {"minReplicas": 2, "resources": {"limits": {"cpu": "1"}}}, "historyLimit": 1},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.9}], "approval": "Manual"}},
     {
@@ -167,6 +170,9 @@ LOSSES: list[dict[str, Any]] = [
     {"last_training_hash": None},
 ]
 FLOW = st.builds(Workflow, st.just("kubeflow"), st.sampled_from(["a", "b"]), st.sampled_from([run_id(1), run_id(3, 3)]), st.sampled_from(["", "Running", "Failed"]))  # fmt: skip
+FOLDERS = st.builds(
+    Folder, VERSIONS, st.sampled_from([run_id(1), run_id(2), run_id(3, 3)]), st.just(prefix(1)), st.booleans()
+)
 FLOWS = st.lists(FLOW, max_size=2).map(tuple)
 STEPS = st.lists(
     st.builds(Step, st.sampled_from(["download", "train", "export", "x"]), st.sampled_from(STATES)),
@@ -204,6 +210,7 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
         "abandoned_workflows": FLOWS,
         "preflight": st.sampled_from([None, READY_TO_RUN, Preflight(slot=False), Preflight((problem(),))]),
         "result": st.none() | SILENCE | st.just(problem("NoResult")) | RESULTS,
+        "versions": st.none() | SILENCE | st.lists(FOLDERS, max_size=4).map(tuple),
         "pinned": st.none() | SILENCE | st.just(problem("NoResult")) | st.builds(in_bucket, VERSIONS),
         "probe": st.none() | st.builds(Probe, st.sampled_from(["answering", "failing", "skipped"]), TIMES, st.just("words")),
         "server_trouble": st.none() | st.builds(ServerTrouble, st.just("words"), st.booleans(), st.booleans()),
@@ -343,6 +350,23 @@ def test_a_resource_that_is_deleted_or_suspended_starts_and_applies_nothing(situ
         ]
     removals = [n for n, action in enumerate(plans[0].actions) if isinstance(action, RemoveFinalizer)]
     assert removals in ([], [len(plans[0].actions) - 1])
+
+
+@always
+@given(situations())
+def test_no_version_is_deleted_that_serves_or_may_serve_next(situation: Situation) -> None:
+    plan, spec = situation.decide(), situation.resource.spec
+    served, candidate = plan.status.served or Served(), plan.status.candidate
+    versions = {
+        served.version,
+        served.previous,
+        served.target and served.target.version,
+        spec.serve.pinned_version,
+    }
+    for action in plan.actions:
+        if isinstance(action, DeleteVersion):
+            assert spec.storage.keep_versions is not None
+            assert action.version not in versions | {candidate and candidate.version}
 
 
 @always

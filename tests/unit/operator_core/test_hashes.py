@@ -22,6 +22,7 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "storage.uri": ("", "s3://elsewhere/"),
     "storage.secretName": ("serving", "other"),
     "storage.deletionPolicy": ("", "Delete"),
+    "storage.keepVersions": ("", 3),
     "training.image": ("training", "registry.example/b:2"),
     "training.entrypoint": ("training", "my.recipe"),
     "training.parameters": ("training", {"epochs": 6}),

@@ -89,7 +89,10 @@ specifications = _words(
     {
         "data": _words({"uri": _URIS}, secretName=_NAMES),
         "storage": _words(
-            {"uri": _URIS}, secretName=_NAMES, deletionPolicy=st.sampled_from(["Retain", "Delete"])
+            {"uri": _URIS},
+            secretName=_NAMES,
+            deletionPolicy=st.sampled_from(["Retain", "Delete"]),
+            keepVersions=st.integers(1, 10_000),
         ),
     },
     training=_TRAINING,

@@ -168,6 +168,7 @@ def _served() -> Served:
         training_hash="0123456789abcdef",
         metrics={"accuracy": 0.975},
         since=_BEFORE,
+        previous=2,
         url="http://mnist.vision.example",
         proof="1 of 1 replicas are updated, and 10 predictions were answered",
         target=_target(),
