@@ -14,6 +14,7 @@ from ..hashes import training_hash
 from ..observation import Observation, Preflight
 from ..plan import Plan
 from ..resource import Candidate, Metric, NextStep, Outlook, Run, Served, Status, Target, TrainAndServe
+from .approval import asking, awaiting, held
 from .run import active, train_deadline
 from .training import Intent, changed_inputs, intent, retries_exhausted, unjudged
 
@@ -59,7 +60,7 @@ def _steps(seen: Observation, resource: TrainAndServe) -> Iterator[NextStep]:
             message="what the storage, the InferenceService and Kubeflow Pipelines know of it is looked for",
         )
         return
-    found = [*_serving(seen, status), *_training(seen, resource)]
+    found = [*_serving(seen, status), *_asking(status), *_training(seen, resource)]
     yield from found or [NextStep(action="Nothing", message=_rest(resource))]
 
 
@@ -98,6 +99,13 @@ def _rollout(seen: Observation, status: Status, served: Served, target: Target) 
         message=words,
         deadline=since + seen.policy.proof_deadline if since else None,
     )
+
+
+def _asking(status: Status) -> Iterator[NextStep]:
+    if waits := awaiting(status):
+        yield NextStep(
+            action="Wait", version=waits.version, message=f"version {waits.version}: {asking(waits)}"
+        )
 
 
 # --- Training -----------------------------------------------------------------------------------------------------
@@ -175,11 +183,17 @@ def _after_run(resource: TrainAndServe, version: int) -> Iterator[NextStep]:
         version=version,
         message=f"the result of version {version} is judged: {_bounds(resource, against)}",
     )
+    pinned = resource.spec.serve.pinned_version
+    if pinned not in (None, version):
+        words = f"if version {version} is accepted, that is recorded; version {pinned} is pinned"
+        yield NextStep(action="Wait", version=version, message=words)
+        return
     place = f"it replaces version {against}" if against else "it is served"
+    asks = " and a person approves it" if resource.spec.evaluate.approval == "Manual" else ""
     yield NextStep(
         action="RollOut",
         version=version,
-        message=f"if version {version} is accepted, {place} once it is proven to serve",
+        message=f"if version {version} is accepted{asks}, {place} once it is proven to serve",
     )
 
 
@@ -214,4 +228,4 @@ def _rest(resource: TrainAndServe) -> str:
 
 
 def _turned_down(candidate: Candidate) -> bool:
-    return candidate.verdict is not None and not candidate.verdict.accepted
+    return candidate.verdict is not None and not candidate.verdict.accepted and not held(candidate.verdict)

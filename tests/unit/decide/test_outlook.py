@@ -189,3 +189,19 @@ def test_a_resource_that_is_being_deleted_has_no_outlook() -> None:
 def test_times_come_from_the_operator_s_settings() -> None:
     found = foreseen(tried("Failed", 2, failures=2))
     assert found.steps[0].not_before == NOW + 2 * POLICY.run_backoff
+
+
+def test_a_version_that_waits_for_a_person_is_waited_for_and_what_to_write_is_said() -> None:
+    by_hand = {"metrics": [{"name": "accuracy", "min": 0.9}], "approval": "Manual"}
+    held = a_situation(evaluation=by_hand).sees(preflight=None).judged(1).serving(1)
+    waits = held.judged(2, accepted=False, reason="AwaitingApproval")
+    [step] = waits.after().resource.status.plan.steps  # type: ignore[union-attr]
+    assert (step.action, step.version) == ("Wait", 2)
+    assert 'trainandserve.io/approve: "2@digest-2"' in step.message
+
+
+def test_a_version_that_is_trained_while_another_is_pinned_is_not_said_to_replace_it() -> None:
+    pinned = a_situation().sees(preflight=None).judged(1).serving(1).pinned(1).with_run("Running", 2)
+    last = pinned.kfp_says("RUNNING").after().resource.status.plan.steps[-1]  # type: ignore[union-attr]
+    assert (last.action, last.version) == ("Wait", 2)
+    assert "version 1 is pinned" in last.message

@@ -61,7 +61,7 @@ def test_without_the_field_nothing_goes() -> None:
     [
         ("it serves", base(serving=1)),
         ("it served before", base().status(served=base().resource.status.served.changed(previous=1))),  # type: ignore[union-attr]
-        ("it is to be served", base().judged(6, accepted=False).serving(6, target=1)),
+        ("it is to be served", base().judged(6, accepted=False).serving(6, target=1, since=30)),
         ("it is pinned", base().pinned(1, found=SILENT)),
         ("it serves by a pin", base().pinned(1, found=in_bucket(1)).after().serving(1)),
         ("a pin leads back to it", base().pinned(6).status(pin=Pin(version=6, run_id=run_id(6), since=NOW, before=a_target(1)))),
