@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from .. import names, reasons
 from ..gateways.errors import GatewayError
@@ -93,17 +94,19 @@ async def own_folders(world: World, resource: TrainAndServe) -> tuple[Folder, ..
     whatever it holds.
     """
     keep = resource.spec.storage.keep_versions or 0
-    found: list[Folder] = []
     complete: set[int] = set()
     try:
         access = await storage_access(world, resource)
-        for version, prefix in await folders(world, resource):
-            run_id = run_of(resource, version, prefix, _ATTEMPTS_OF_ALL)
-            if run_id is None:
-                continue  # of another resource of this name, or of a person
-            if len(complete) < keep and await world.s3.exists(f"{prefix}result.json", access):
-                complete.add(version)
-            found.append(Folder(version, run_id, prefix, version in complete))
+        found = [
+            Folder(version, run_id, prefix)
+            for version, prefix in await folders(world, resource)
+            if (run_id := run_of(resource, version, prefix, _ATTEMPTS_OF_ALL))
+        ]
+        if len({folder.version for folder in found}) <= keep:
+            return tuple(found)
+        for folder in found:
+            if len(complete) < keep and await world.s3.exists(f"{folder.prefix}result.json", access):
+                complete.add(folder.version)
     except GatewayError as error:
         return Unknown(error.reason, error.message)
-    return tuple(found)
+    return tuple(replace(folder, complete=folder.version in complete) for folder in found)
