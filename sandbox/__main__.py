@@ -13,8 +13,8 @@ from pathlib import Path
 from sandbox.controlplane.golang import GoError
 from sandbox.controlplane.rest import RestError
 from sandbox.digits import write_digits
-from sandbox.platform import BUCKETS, Platform, platform
-from sandbox.processes import ProcessError
+from sandbox.platform import BUCKETS, START_SECONDS, Platform, platform
+from sandbox.processes import ChildProcess, ProcessError
 from sandbox.session import ended_once, working_folder
 
 CHECK_SECONDS = 0.5
@@ -40,13 +40,34 @@ def main(arguments: list[str] | None = None) -> int:
 def _stay_up(multi_user: bool, operator: bool) -> None:
     began = time.monotonic()
     with working_folder("sandbox") as folder:
-        starting = platform(folder, say=_say, operator=operator, multi_user=multi_user)
-        with starting as running:
+        with platform(folder, say=_say, operator=False, multi_user=multi_user) as running:
             _put_digits(running)
-            print(_what_there_is(running, time.monotonic() - began, operator, multi_user), flush=True)
+            child = _first_operator(running) if operator else None
+            print(_what_there_is(running, time.monotonic() - began, child, multi_user), flush=True)
             while True:
+                child = _kept(running, child)
                 running.check()
                 time.sleep(CHECK_SECONDS)
+
+
+def _first_operator(running: Platform) -> ChildProcess:
+    _say("operator")
+    child = running.start_operator()
+    child.wait_for_line(r".* leads", START_SECONDS)
+    return child
+
+
+def _kept(running: Platform, operator: ChildProcess | None) -> ChildProcess | None:
+    """The operator, started again if it has ended: what a Deployment does, for those who kill it to see what happens."""
+    if operator is None or operator.exit_code is None:
+        return operator
+    running.stack.drop(operator)
+    again = running.start_operator()
+    print(
+        f"The operator ended with exit code {operator.exit_code}; started again, process {again.pid}.",
+        flush=True,
+    )
+    return again
 
 
 def _say(part: str) -> None:
@@ -60,7 +81,7 @@ def _put_digits(running: Platform) -> None:
         running.s3().upload_file(str(file), BUCKETS[0], f"digits/{file.name}")
 
 
-def _what_there_is(running: Platform, seconds: float, operator: bool, multi_user: bool) -> str:
+def _what_there_is(running: Platform, seconds: float, operator: ChildProcess | None, multi_user: bool) -> str:
     keys = _environment_file(
         running.folder / "s3.env",
         {
@@ -71,6 +92,10 @@ def _what_there_is(running: Platform, seconds: float, operator: bool, multi_user
         },
     )
     settings = _environment_file(running.folder / "operator.env", running.operator_settings)
+    kept = f", operator {operator.pid} (started again if it ends)" if operator else ""
+    parts = ", ".join(
+        f"{child.name} {child.pid}" for child in running.stack.children if child is not operator
+    )
     by_hand = f"\nThe operator is yours to start:\n  . {settings}; {_python()} -m trainandserve run\n"
     mode = f"multi-user; a token: {running.folder / 'kfp-token'}" if multi_user else "single-user"
     return f"""
@@ -80,6 +105,7 @@ The sandbox is up after {seconds:.0f} s. Ctrl-C ends it and removes everything.
 
   namespace   {running.namespace}, the default of this KUBECONFIG; its Secret for S3 is there
   logs        {running.logs}
+  processes   {parts}{kept}
   S3          {running.s3_url}, buckets {", ".join(BUCKETS)}; its keys: . {keys}
   Pipelines   {running.kfp_url} ({mode})
   data        s3://{BUCKETS[0]}/digits/ is there: 1,797 handwritten digits

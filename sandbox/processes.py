@@ -232,6 +232,11 @@ class ProcessStack:
         self._children.append(child)
         return child
 
+    @property
+    def children(self) -> tuple[ChildProcess, ...]:
+        """The programs, first started first."""
+        return tuple(self._children)
+
     def drop(self, child: ChildProcess) -> None:
         """Stop one program alone."""
         child.stop()

@@ -97,17 +97,23 @@ def test_two_sandboxes_come_up_side_by_side_and_leave_nothing_behind(tmp_path):
         assert not list((tmp_path / "one").iterdir()) and not list((tmp_path / "two").iterdir())
 
 
-def test_a_part_that_dies_is_named_and_ends_the_rest(tmp_path):
-    with sandbox(tmp_path / "one") as up:
-        children = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(up.child.pid)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        [victim] = [line.split()[0] for line in children.splitlines() if "sandbox.kserve" in line]
+def program_of(up: Up, words: str) -> int:
+    """The process id of the part of a sandbox with these words in its command line."""
+    command = ["ps", "-o", "pid=,args=", "--ppid", str(up.child.pid)]
+    children = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    [found] = [line.split()[0] for line in children.splitlines() if words in line]
+    return int(found)
 
-        os.kill(int(victim), signal.SIGKILL)
+
+def test_an_operator_that_is_killed_is_started_again_and_any_other_part_ends_the_rest(tmp_path):
+    with sandbox(tmp_path / "one") as up:
+        first = program_of(up, "trainandserve run")
+        assert f"operator {first} (started again if it ends)" in up.said
+        os.kill(first, signal.SIGKILL)
+        said = r"The operator ended with exit code -9; started again, process (\d+)\."
+        assert int(up.child.wait_for_line(said, 30)[1]) == program_of(up, "trainandserve run") != first
+
+        os.kill(program_of(up, "sandbox.kserve"), signal.SIGKILL)
 
         assert up.child.wait(60) == 1
         assert "The sandbox ended: kserve ended with exit code -9; the end of" in up.said
