@@ -14,7 +14,7 @@ def definition(file: str) -> dict[str, Any]:
     """What stands for the definition of a file: each part of its `spec` is a string."""
     part = {"type": "string"}
     names = ("canary", "explainer", "transformer", *crds._LEFT_OPEN["predictor", "properties"], "model")
-    spec: dict[str, Any] = {name: part for name in names}
+    spec: dict[str, Any] = dict.fromkeys(names, part)
     spec["canary"] = {"type": "array", "items": part}
     spec["predictor"] = {"type": "object", "properties": dict(spec)}
     schema = {"properties": {"spec": {"properties": spec}}}
