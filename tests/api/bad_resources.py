@@ -71,7 +71,12 @@ _GOOD: dict[str, Any] = {
     "metadata": {"name": "mnist"},
     "spec": {
         "data": {"uri": "s3://datasets/mnist/", "secretName": "object-store"},
-        "storage": {"uri": "s3://models/", "secretName": "object-store", "deletionPolicy": "Retain"},
+        "storage": {
+            "uri": "s3://models/",
+            "secretName": "object-store",
+            "deletionPolicy": "Retain",
+            "keepVersions": 10,
+        },
         "training": {
             "image": "registry.example/trainer:1",
             "entrypoint": "trainer.recipes.image_classifier",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.harness.api import APPLY, MERGE, OURS, SERVICES, WORKFLOWS, Api, Json, until
+from trainandserve.decide.record import told as what_is_told
+from trainandserve.resource import HistoryEntry
 
 
 class Namespace:
@@ -91,11 +93,11 @@ class Namespace:
         return await until(holds, seconds or self.seconds, lambda: self.status(name), self.every) or {}
 
     async def serves(self, name: str, version: int, seconds: float | None = None) -> Json:
-        """Wait until a version is proven to serve and nothing is under way; the status."""
+        """Wait until a version is proven to serve, nothing is under way and its record is written; the status."""
 
         async def holds() -> Json | None:
             status = await self.status(name)
-            done = served(status) == version and status["phase"] == "Serving"
+            done = served(status) == version and status["phase"] == "Serving" and recorded(status)
             return status if done else None
 
         return await until(holds, seconds or self.seconds, lambda: self.status(name), self.every) or {}
@@ -114,6 +116,12 @@ def served(status: Json) -> int | None:
     """The version that is proven to serve."""
     found: int | None = (status.get("served") or {}).get("version")
     return found
+
+
+def recorded(status: Json) -> bool:
+    """Whether the records of all versions are written, and that is noted: then nothing is written any more."""
+    entries = [HistoryEntry.model_validate(entry) for entry in status.get("history", ())]
+    return all(entry.recorded == what_is_told(entry) for entry in entries)
 
 
 def _fits(found: str, wanted: str) -> bool:
