@@ -15,7 +15,7 @@ RETRAIN_FIELD = f"metadata.annotations[{RETRAIN}]"
 _TRAINING = ("data.uri", "evaluation.data.uri", "training.image", "training.entrypoint", "training.packages")
 _PARAMETERS = "training.parameters."
 _NOT_JUDGED = "evaluation.data."
-_NOT_SERVED = ("serving.deletionPolicy",)
+_NOT_SERVED = ("serving.deletionPolicy", "serving.pinnedVersion")
 _LONGEST = 80
 
 

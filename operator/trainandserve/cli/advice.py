@@ -12,6 +12,7 @@ from ..resource import Condition, Status
 NOTHING_WRONG = frozenset(
     {
         reasons.ACCEPTED,
+        reasons.APPROVED,
         reasons.DELETING,
         reasons.NOTHING_TO_SERVE,
         reasons.NOT_JUDGED,
@@ -40,6 +41,10 @@ ADVICE = {
     reasons.NO_RESULT: "look at `logs`; if files were removed from the bucket, bring them back or call `retrain`",
     reasons.REJECTED: "train better, or edit evaluation.metrics: the stored result is judged again without a run",
     reasons.FAILED_TO_SERVE: "correct what the server says in the message (often serving.resources), then call `retrain`",
+    reasons.AWAITING_APPROVAL: "look at the numbers, then call `approve`, or leave it: a newer version takes its place",
+    reasons.INCONCLUSIVE: "look at the numbers, then call `approve`, or train on more data",
+    reasons.SUPERSEDED: "nothing: a newer version was judged meanwhile",
+    reasons.PINNED_UNAVAILABLE: "pin another version with `rollback --to`, or take the pin away with `promote`",
     reasons.INCUMBENT_CHANGED: "wait: it is compared again by itself",
     reasons.NOT_ANSWERING: "look at the model server's pods: kubectl get pods -l serving.kserve.io/inferenceservice=NAME",
     reasons.ROLLOUT_STUCK: "correct the edit of serving; the message says what the new pods lack",

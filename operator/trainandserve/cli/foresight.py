@@ -18,12 +18,23 @@ from ..decide.run import active
 from ..decide.service import before_users
 from ..inference_service import manifest
 from ..names import FIELD_MANAGER, FINALIZER
-from ..observation import ABSENT, Deployment, InferenceService, KfpRun, Observation, Policy
+from ..observation import (
+    ABSENT,
+    Deployment,
+    InferenceService,
+    KfpRun,
+    Observation,
+    Policy,
+    Problem,
+    Result,
+    Stored,
+)
 from ..plan import ApplyCandidateService, ApplyInferenceService, Plan
-from ..resource import Change, Condition, Outlook, Target, TrainAndServe
+from ..resource import Change, Condition, NextStep, Outlook, Target, TrainAndServe
 from ..settings import Settings
 
 NOTHING = "nothing"
+_KINDS = {"Train": "trains", "Stop": "stops", "Wait": "waits"}
 _APPLIES = (ApplyInferenceService, ApplyCandidateService)
 
 
@@ -32,7 +43,7 @@ class Effect:
     """One thing that the change does."""
 
     kind: str
-    """trains, stops, judges, serves, rolls, holds, or nothing."""
+    """trains, stops, judges, waits (for approval), serves, rolls, holds, resumes, or nothing."""
     message: str
 
 
@@ -82,8 +93,28 @@ def _at_rest(resource: TrainAndServe, live: TrainAndServe, policy: Policy) -> Ob
         policy=policy,
         inference_service=_applied(live, target, policy) if target else ABSENT,
         deployment=_in_place(target) if target else ABSENT,
+        pinned=_pinned(known),
         run=KfpRun(run.id, "RUNNING") if run is not None and active(known.status) else None,
     )
+
+
+def _pinned(resource: TrainAndServe) -> Stored | Problem | None:
+    """The pinned version as its record tells it; of one that is not in the history nothing is known here."""
+    version = resource.spec.serve.pinned_version
+    if version is None:
+        return None
+    entry = next((one for one in resource.status.history if one.version == version), None)
+    if entry is None:
+        return Problem(reasons.PINNED_UNAVAILABLE, f"version {version} is not in status.history")
+    metrics = {name: value for name, value in entry.metrics.items() if value is not None}
+    result = Result(
+        version=version,
+        run_id=entry.run_id,
+        digest=entry.result_digest,
+        metrics=metrics,
+        training_hash=entry.training_hash,
+    )
+    return Stored(result, entry.uri.removesuffix("model/"))
 
 
 def _seen_before(resource: TrainAndServe) -> TrainAndServe:
@@ -144,14 +175,22 @@ def _in_place(target: Target) -> Deployment:
 def _effects(rest: Plan, then: Plan) -> Iterator[Effect]:
     yield from _verdict(rest, then)
     yield from _serving(rest, then)
-    usual = rest.status.plan.steps if rest.status.plan else []
-    for step in then.status.plan.steps if then.status.plan else []:
-        kind = {"Train": "trains", "Stop": "stops", "Wait": "holds"}.get(step.action)
+    usual = _planned(rest)
+    for step in _planned(then):
+        kind = _KINDS.get(step.action)
         if kind is not None and step not in usual:
-            yield Effect(kind, step.message)
-    waits = any(step.action == "Wait" for step in (then.status.plan or Outlook()).steps)
-    if not waits and any(step.action == "Wait" for step in usual):
+            yield Effect("holds" if _is_suspended(step) else kind, step.message)
+    if any(map(_is_suspended, usual)) and not any(map(_is_suspended, _planned(then))):
         yield Effect("resumes", "what was held back is done now")
+
+
+def _planned(plan: Plan) -> list[NextStep]:
+    return plan.status.plan.steps if plan.status.plan else []
+
+
+def _is_suspended(step: NextStep) -> bool:
+    """Whether the step is to wait for the end of a suspension, and not for a version's approval."""
+    return step.action == "Wait" and step.version is None
 
 
 def _verdict(rest: Plan, then: Plan) -> Iterator[Effect]:

@@ -162,7 +162,12 @@ def _shown(found: Foresight, name: str, before: TrainAndServe | None, session: S
     if before is not None:
         table = changes_table(list(found.changes), session) if found.changes else Text("none")
         parts += [Text(), section("Changes", table)]
-    parts += [Text(), section("Does", _effects(found.effects)), Text(), steps(found.outlook, session)]
+    parts += [
+        Text(),
+        section("Does", _effects(found.effects)),
+        Text(),
+        section("Next", _steps(found.outlook.steps, session)),
+    ]
     return Group(*parts, Text(), Text("nothing was written", style="dim"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from . import asking, completion, files, logs, opening, planning, predicting, reading
+from . import asking, completion, files, logs, opening, planning, predicting, reading, versions
 from .errors import CliError, Exit
 from .session import Surroundings
 
@@ -54,6 +54,9 @@ for _command in (
     reading.status,
     reading.history,
     planning.plan,
+    versions.approve,
+    versions.promote,
+    versions.rollback,
     asking.retrain,
     asking.suspend,
     asking.resume,

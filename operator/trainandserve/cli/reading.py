@@ -177,4 +177,4 @@ def history(session: Session, name: str, output: str) -> None:
     elif not entries:
         session.say(f"{name}: no version was judged yet")
     else:
-        session.show(versions(resource.status, entries, session.now, session.marks))
+        session.show(versions(resource.status, entries, session.now, session.marks, reasons=True))

@@ -15,12 +15,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..decide.history import GOOD
 from ..decide.run import active, steps_of
 from ..resource import Candidate, Check, Condition, HistoryEntry, Run, Status, TrainAndServe
 from .advice import findings
 from .words import Marks, bounds, moment, number, span, when
 
-_PHASES = {"Serving": "green", "Failed": "red", "Suspended": "yellow", "Pending": "yellow"}
+_PHASES = {
+    "Serving": "green",
+    "Failed": "red",
+    "Suspended": "yellow",
+    "Pending": "yellow",
+    "AwaitingApproval": "yellow",
+}
 _BUSY = "cyan"
 _LAST_VERSIONS = 5
 _FACT = len("coming up")
@@ -95,7 +102,8 @@ def _serves(status: Status, now: datetime) -> Iterator[RenderableType]:
         return
     grid = _facts()
     since = f"since {moment(served.since)} ({span(now - served.since)})" if served.since else ""
-    grid.add_row("version", f"{served.version}  {since}")
+    pinned = ", pinned" if status.pin is not None and status.pin.run_id == served.run_id else ""
+    grid.add_row("version", f"{served.version}{pinned}  {since}")
     if served.url:
         grid.add_row("url", _link(served.url))
     if served.metrics:
@@ -201,7 +209,6 @@ def _verdict(resource: TrainAndServe, marks: Marks) -> Iterator[RenderableType]:
 
 
 def _checks(resource: TrainAndServe, candidate: Candidate, checks: list[Check], marks: Marks) -> Table:
-    known = {metric.name: metric for metric in resource.spec.metrics}
     before = f"version {candidate.incumbent.version}" if candidate.incumbent else "incumbent"
     found = table()
     found.add_column("metric", overflow="fold")
@@ -211,22 +218,26 @@ def _checks(resource: TrainAndServe, candidate: Candidate, checks: list[Check], 
     found.add_column("change", justify="right", no_wrap=True)
     found.add_column("result", no_wrap=True)
     for check in checks:
-        result = (
-            Text(f"{marks.good} passed", style="green")
-            if check.passed
-            else Text(f"{marks.bad} missed", style="red")
-        )
-        bound = bounds(known.get(check.name), marks)
+        result = _result(check, marks)
+        bound = bounds(check, marks)
         found.add_row(
             escape(check.name), bound, number(check.value), number(check.incumbent), _change(check), result
         )
     return found
 
 
+def _result(check: Check, marks: Marks) -> Text:
+    if check.inconclusive:
+        return Text(f"{marks.busy} unclear", style="yellow")
+    return (
+        Text(f"{marks.good} passed", style="green")
+        if check.passed
+        else Text(f"{marks.bad} missed", style="red")
+    )
+
+
 def _change(check: Check) -> str:
-    if check.value is None or check.incumbent is None:
-        return "-"
-    return f"{check.value - check.incumbent:+.3g}"
+    return "-" if check.difference is None else f"{check.difference:+.3g}"
 
 
 def table() -> Table:
@@ -280,18 +291,23 @@ def _versions(status: Status, now: datetime, marks: Marks) -> Iterator[Renderabl
         yield section("Last versions", versions(status, status.history[:_LAST_VERSIONS], now, marks))
 
 
-def versions(status: Status, entries: list[HistoryEntry], now: datetime, marks: Marks) -> Table:
-    """Versions of the past, newest first; the one that serves is marked."""
+def versions(
+    status: Status, entries: list[HistoryEntry], now: datetime, marks: Marks, *, reasons: bool = False
+) -> Table:
+    """Versions of the past, newest first; the one that serves is marked. `reasons` tells why each was trained."""
     found = table()
     found.add_column("version", no_wrap=True)
     found.add_column("verdict", no_wrap=True)
     found.add_column("metrics", overflow="fold", ratio=1)
+    if reasons:
+        found.add_column("trained because", overflow="fold", ratio=1)
     found.add_column("judged", no_wrap=True, justify="right")
     serving = status.served.run_id if status.served else None
     for entry in entries:
         name = Text(f"{entry.version}")
         if entry.run_id == serving:
             name.append(f" {marks.busy} serves", style="green")
-        verdict = Text(entry.verdict, style="green" if entry.verdict == "Accepted" else "red")
-        found.add_row(name, verdict, _metrics(entry.metrics), when(entry.at, now))
+        verdict = Text(entry.verdict, style="green" if entry.verdict in GOOD else "red")
+        why = (Text(entry.trigger or "-"),) if reasons else ()
+        found.add_row(name, verdict, _metrics(entry.metrics), *why, when(entry.at, now))
     return found

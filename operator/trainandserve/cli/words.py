@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ..resource import Metric
+from ..resource import Check
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,12 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.6g}"
 
 
-def bounds(metric: Metric | None, marks: Marks) -> str:
-    """What a metric must reach, in signs."""
-    if metric is None:
-        return "-"
+def bounds(check: Check, marks: Marks) -> str:
+    """What a metric had to reach, in signs."""
     parts = [
-        f"{marks.least} {metric.min:.12g}" if metric.min is not None else "",
-        f"{marks.most} {metric.max:.12g}" if metric.max is not None else "",
-        f"regression {marks.most} {metric.max_regression:.12g}" if metric.max_regression is not None else "",
+        f"{marks.least} {check.min:.12g}" if check.min is not None else "",
+        f"{marks.most} {check.max:.12g}" if check.max is not None else "",
+        f"regression {marks.most} {check.max_regression:.12g}" if check.max_regression is not None else "",
     ]
     return ", ".join(part for part in parts if part) or "-"
 

@@ -131,7 +131,10 @@ def _under_way(seen: Observation, resource: TrainAndServe, run: Run) -> Iterator
         yield _run_goes_on(seen, resource, run)
         yield from _after_run(resource, run.version)
         return
-    why = run.message or f"the training inputs changed: {said(changed_inputs(resource, resource.status))}"
+    changed = said(changed_inputs(resource, resource.status)) if superseded else ""
+    why = (
+        f"the training inputs changed: {changed}" if changed else run.message or "the training inputs changed"
+    )
     yield NextStep(
         action="Stop",
         version=run.version,

@@ -112,3 +112,25 @@ async def test_a_plan_for_a_file_says_what_the_operator_then_does_and_writes_not
     await shared.settles("planned", Ready="True/Serving")
     at_rest = await shared.resource("planned")
     assert at_rest["status"]["plan"]["steps"][0]["action"] == "Nothing"
+
+
+async def test_versions_are_approved_rolled_back_and_promoted(shared: Site, tas: Tas) -> None:
+    by_hand = {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.5}], "approval": "Manual"}}
+    await shared.apply("handled", **by_hand)
+    await shared.settles("handled", ModelAccepted="False/AwaitingApproval")
+    assert (await tas("rollback", "handled"))[0] == 5
+    assert (await tas("approve", "handled"))[0] == 0
+    await shared.serves("handled", 1)
+
+    await shared.apply("handled", training={"parameters": {"epochs": 2}}, **by_hand)
+    await shared.settles("handled", ModelAccepted="False/AwaitingApproval")
+    assert (await tas("promote", "handled"))[0] == 0
+    await shared.serves("handled", 2)
+
+    code, text = await tas("rollback", "handled")
+    assert code == 0 and "spec.serving.pinnedVersion: absent -> 1" in text
+    await shared.serves("handled", 1)
+    assert "1, pinned" in (await tas("status", "handled"))[1]
+    assert (await tas("promote", "handled"))[0] == 0
+    await shared.serves("handled", 2)
+    assert len(shared.runs("handled")) == 2

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.builders import NOW, Situation, a_resource, a_situation
+from tests.unit.builders import NOW, Situation, a_resource, a_situation, run_id
 from trainandserve.changes import training_fields
 from trainandserve.cli.foresight import Foresight, foresight
+from trainandserve.resource import Pin
 
 FEW = {"parameters": {"epochs": 3}}
 MORE = {"parameters": {"epochs": 10}}
@@ -21,6 +22,16 @@ def serving(accepted: bool = True) -> Situation:
     if accepted:
         return situation.with_run("Succeeded", 1, inputs=inputs).after()
     return situation.judged(2, accepted=False, incumbent=1).after()
+
+
+MANUAL = {"metrics": [{"name": "accuracy", "min": 0.9}], "approval": "Manual"}
+
+
+def two_versions() -> Situation:
+    """Version 2 serves, and version 1 did before."""
+    return (
+        a_situation(training=FEW).judged(1).judged(2, incumbent=1).serving(2).made_from_its_inputs().after()
+    )
 
 
 def running() -> Situation:
@@ -53,6 +64,9 @@ ROWS: list[tuple[str, Situation, dict[str, Any], list[str], str]] = [
     ),
     ("replicas", serving(), {"serving": {"minReplicas": 2}}, ["rolls"], "version 1 stays"),
     ("what is served and what makes it", serving(), {"serving": {"minReplicas": 2}, "training": MORE}, ["rolls", "trains"], ""),
+    ("a pin", two_versions(), {"serving": {"pinnedVersion": 1}}, ["serves"], "version 1 is rolled out"),
+    ("a pin of what nobody knows", two_versions(), {"serving": {"pinnedVersion": 9}}, ["nothing"], ""),
+    ("manual approval", serving(), {"evaluation": MANUAL, "training": MORE}, ["judges", "trains"], "version 1 again"),
     ("suspend", serving(), {"suspend": True}, ["holds"], "suspended"),
     ("suspend and a parameter", serving(), {"suspend": True, "training": MORE}, ["holds", "trains"], "suspended"),
     ("history", serving(), {"historyLimit": 3}, ["nothing"], ""),
@@ -81,6 +95,13 @@ def test_a_removed_field_of_serving_rolls_too() -> None:
 def test_to_let_a_held_resource_go_does_what_was_held_back() -> None:
     held = serving().spec(training=MORE, suspend=True).after()
     assert [one.kind for one in if_changed(held, suspend=None).effects] == ["resumes"]
+
+
+def test_without_its_pin_the_newest_good_version_serves() -> None:
+    held = two_versions().spec(training=FEW, serving={"pinnedVersion": 1})
+    live = held.serving(1).status(pin=Pin(version=1, run_id=run_id(1), since=NOW)).after()
+    found = if_changed(live, serving=None)
+    assert [(one.kind, one.message) for one in found.effects] == [("serves", "version 2 is rolled out")]
 
 
 def test_a_new_resource_trains_its_first_version() -> None:

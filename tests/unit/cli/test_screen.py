@@ -26,9 +26,24 @@ def serving_with_a_rejected_one() -> Situation:
     assert candidate is not None and candidate.verdict is not None and served is not None
     checks = [
         Check(
-            name="accuracy", value=0.5, incumbent=0.98, passed=False, message="accuracy 0.5 is below min 0.97"
+            name="accuracy",
+            value=0.5,
+            min=0.97,
+            max_regression=0.005,
+            incumbent=0.98,
+            difference=-0.48,
+            passed=False,
+            message="accuracy 0.5 is below min 0.97",
         ),
-        Check(name="loss", value=0.12, incumbent=0.1, passed=True, message="loss 0.12 meets max 0.2"),
+        Check(
+            name="loss",
+            value=0.12,
+            max=0.2,
+            incumbent=0.1,
+            difference=0.02,
+            passed=True,
+            message="loss 0.12 meets max 0.2",
+        ),
     ]
     candidate = candidate.changed(
         samples=360,
@@ -67,6 +82,17 @@ def test_the_verdict_has_bound_value_incumbent_and_result_of_every_metric() -> N
     assert row(text, "loss") == "loss ≤ 0.2 0.12 0.1 +0.02 ✓ passed"
     assert row(text, "metric", "bound") == "metric bound value version 2 change result"
     assert "version 3: Rejected, on 360 samples" in text
+
+
+def test_what_the_evaluation_cannot_decide_is_marked_as_unclear() -> None:
+    situation = serving_with_a_rejected_one()
+    candidate = situation.resource.status.candidate
+    assert candidate is not None and candidate.verdict is not None
+    check = Check(
+        name="accuracy", value=0.98, min=0.97, passed=False, inconclusive=True, message="on 3 samples only"
+    )
+    unclear = candidate.changed(verdict=candidate.verdict.changed(checks=[check]))
+    assert row(drawn(situation.status(candidate=unclear)), "≥ 0.97") == "accuracy ≥ 0.97 0.98 - - ● unclear"
 
 
 def test_a_finding_comes_once_with_what_to_do() -> None:

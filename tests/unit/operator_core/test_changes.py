@@ -28,7 +28,15 @@ EDITS: list[dict[str, Any]] = [
             "data": {"uri": "s3://datasets/held-out/"},
         }
     },
+    {
+        "evaluation": {
+            "metrics": [{"name": "accuracy", "min": 0.9, "minSamples": 10}],
+            "approval": "Manual",
+            "onIncumbentError": "Hold",
+        }
+    },
     {"evaluation": None},
+    {"serving": {"pinnedVersion": 2}},
     {"serving": {"minReplicas": 2, "resources": {"limits": {"cpu": "4"}}}},
     {"serving": {"deletionPolicy": "Orphan"}},
     {"suspend": True},
