@@ -2,7 +2,7 @@
 
 ``python -m sandbox.kserve.model_server NAME FOLDER PORT_FILE`` loads the highest numbered folder below ``FOLDER``
 as a TensorFlow SavedModel, serves its ``serving_default`` under the V1 protocol and says its port in ``PORT_FILE``.
-A process of its own: importing TensorFlow takes seconds, and a model may crash its server.
+A process of its own, since a model may crash its server; it is forked from one that has imported TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,8 @@ def serve(name: str, folder: Path, port_file: Path) -> None:
     rest.run(sockets=[listener])
 
 
-def main() -> int:
-    name, folder, port_file = sys.argv[1:]
+def main(arguments: Sequence[str]) -> int:
+    name, folder, port_file = arguments
     sys.argv[1:] = []  # kserve.model_server parses the command line when it is imported
     warnings.simplefilter("ignore")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -117,4 +118,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

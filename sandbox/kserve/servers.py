@@ -7,20 +7,18 @@ import contextlib
 import os
 import re
 import shutil
-import signal
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sandbox.processes import ChildProcess
+from sandbox.kserve import model_server, storage
+from sandbox.kserve.forks import ForkedProcess, Main, prepare
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 5.0
 MAX_LOG = 2048  # bytes of a log that become a termination message, as in Kubernetes
-MODULE = "sandbox.kserve"
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def container_environment(given: Mapping[str, str]) -> dict[str, str]:
 class ProcessContainer:
     """A model server in a process of its own."""
 
-    def __init__(self, child: ChildProcess, port_file: Path) -> None:
+    def __init__(self, child: ForkedProcess, port_file: Path) -> None:
         self._child, self._port_file = child, port_file
 
     @property
@@ -141,11 +139,10 @@ class ProcessContainer:
         await asyncio.to_thread(self._child.stop)
 
     def kill(self) -> None:
-        if self._child.alive:
-            os.kill(self._child.pid, signal.SIGKILL)
+        self._child.kill()
 
 
-async def _ended(child: ChildProcess) -> Exit:
+async def _ended(child: ForkedProcess) -> Exit:
     while (code := child.exit_code) is None:  # noqa: ASYNC110 - a process has no event to wait for
         await asyncio.sleep(POLL_SECONDS)
     return Exit(code if code >= 0 else 128 - code, _last(child.output()))
@@ -160,27 +157,21 @@ class ProcessServers:
 
     def __init__(self, workdir: Path | None = None) -> None:
         self._folders = Folders(workdir)
-        self._children: set[ChildProcess] = set()
+        self._children: set[ForkedProcess] = set()
+        prepare()  # until the first pod comes, the imports are done
 
-    def _start(
-        self, pod: str, name: str, arguments: list[str | Path], given: Mapping[str, str]
-    ) -> ChildProcess:
-        command: list[str | Path] = [sys.executable, "-W", "ignore", "-m", f"{MODULE}.{name}", *arguments]
+    async def _start(
+        self, pod: str, name: str, main: Main, arguments: list[str], given: Mapping[str, str]
+    ) -> ForkedProcess:
         log = self._folders.pod(pod) / f"{name}.log"
-        child = ChildProcess.start(
-            f"{name} of pod {pod}",
-            command,
-            log,
-            env=container_environment(given),
-            grace=GRACE_SECONDS,
-            on_parent_death=signal.SIGKILL,
-        )
+        environment = container_environment(given)
+        child = await asyncio.to_thread(ForkedProcess.start, main, arguments, log, environment, GRACE_SECONDS)
         self._children = {one for one in self._children if one.alive} | {child}
         return child
 
     async def initialize(self, pod: str, uri: str, environment: Mapping[str, str]) -> Exit:
         folder = self._folders.emptied(pod)
-        child = self._start(pod, "storage", [uri, folder], environment)
+        child = await self._start(pod, "storage", storage.main, [uri, str(folder)], environment)
         try:
             return await _ended(child)
         finally:
@@ -190,9 +181,9 @@ class ProcessServers:
         port_file = self._folders.pod(pod) / "port"
         port_file.unlink(missing_ok=True)
         models = self._folders.pod(pod) / "models"
-        return ProcessContainer(
-            self._start(pod, "model_server", [model, models, port_file], environment), port_file
-        )
+        arguments = [model, str(models), str(port_file)]
+        child = await self._start(pod, "model_server", model_server.main, arguments, environment)
+        return ProcessContainer(child, port_file)
 
     async def forget(self, pod: str) -> None:
         await asyncio.to_thread(self._folders.remove, pod)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,7 +148,8 @@ def log_of(uri: str, error: StorageError) -> str:
     return "".join(f"{stamp} 1 storage.initializer {line}\n" for line in lines)
 
 
-def main(uri: str, folder: str) -> int:
+def main(arguments: Sequence[str]) -> int:
+    uri, folder = arguments
     try:
         download(uri, Path(folder), os.environ)
     except StorageError as error:
@@ -158,4 +159,4 @@ def main(uri: str, folder: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))
