@@ -1,4 +1,4 @@
-"""The custom resource definitions of KServe and Argo Workflows, as their makers publish them in Go modules.
+"""The custom resource definitions of KServe, Knative Serving and Argo Workflows, as their makers publish them in Go modules.
 
 They are read from the modules once and kept in the cache folder, so that later calls need no Go. Whoever
 serves a module, its bytes are those that the checksum here names.
@@ -49,6 +49,13 @@ KSERVE = Source(
         for plural in ("inferenceservices", "servingruntimes", "clusterservingruntimes")
     ),
 )
+# Of Knative, the one whose being there tells KServe that Knative is; the version is the one KServe v0.20 is built with.
+KNATIVE = Source(
+    "knative-serving-v0.48.1",
+    "knative.dev/serving@v0.48.1",
+    "h1:Tm8s/KbtnGp/8srGa+r4ETyO+2+8FhG6qX/NPeRyTJo=",
+    ("config/core/300-resources/service.yaml",),
+)
 # The minimal form is the one that Argo's own installation applies; the full one is 3 MB.
 ARGO = Source(
     "argo-workflows-v3.7.3",
@@ -97,6 +104,17 @@ def _open(spec: dict[str, Any]) -> None:
         for name in names:
             lists = part[name]["type"] == "array"
             part[name] = {"type": "array", "items": anything} if lists else anything
+
+
+def knative_crds() -> list[dict[str, Any]]:
+    """Service of ``serving.knative.dev``.
+
+    Raises
+    ------
+    GoError
+        If it is not in the cache yet and cannot be fetched.
+    """
+    return _read(KNATIVE)
 
 
 def argo_crds() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Fetch into the cache folder what the platform needs and is not there: the control plane's programs, KServe's and Argo's definitions.
+"""Fetch into the cache folder what the platform needs and is not there: the control plane's programs, KServe's, Knative's and Argo's definitions.
 
 Part of the set-up (`sandbox.setup`), which runs it beside pip: it imports the few packages that are installed first.
 """
@@ -9,7 +9,7 @@ import sys
 
 from sandbox.controlplane.binaries import find_or_build, print_progress
 from sandbox.controlplane.golang import GoError
-from sandbox.crds import argo_crds, kserve_crds
+from sandbox.crds import argo_crds, knative_crds, kserve_crds
 from sandbox.processes import ProcessError, sigterm_as_exit
 
 
@@ -20,6 +20,7 @@ def main() -> int:
             find_or_build()
             kserve_crds()
             argo_crds()
+            knative_crds()
     except (GoError, ProcessError, OSError) as error:
         print_progress(str(error))
         return 1

@@ -22,7 +22,7 @@ from botocore.config import Config
 
 from sandbox.controlplane import ControlPlane
 from sandbox.controlplane.credentials import ADMIN, write_kubeconfig
-from sandbox.crds import argo_crds, kserve_crds
+from sandbox.crds import argo_crds, knative_crds, kserve_crds
 from sandbox.objects import apply, create
 from sandbox.processes import ChildProcess, ProcessStack
 from sandbox.s3 import S3Server
@@ -113,6 +113,7 @@ def platform(
     say: Callable[[str], None] = lambda _: None,
     operator: bool = True,
     multi_user: bool = True,
+    knative: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Platform]:
     """Start the whole platform in a folder, and stop it at the end of the `with` block.
@@ -125,6 +126,8 @@ def platform(
         Whether to start the operator as well.
     multi_user
         How Kubeflow Pipelines runs. Not multi-user: every run, and so every resource, is in its own namespace.
+    knative
+        Whether the cluster has Knative Serving, for InferenceServices in Knative mode.
     settings
         The operator's settings beside the usual ones, by their TAS_ names.
     """
@@ -133,7 +136,7 @@ def platform(
     with contextlib.ExitStack() as parts:
         say("control plane")
         plane = parts.enter_context(
-            ControlPlane.started(folder / "controlplane", crds=[*kserve_crds(), *argo_crds(), *_our_crds()])
+            ControlPlane.started(folder / "controlplane", crds=[*_their_crds(knative), *_our_crds()])
         )
         say("object store")
         s3 = parts.enter_context(S3Server.started(access_key, secret_key, log=logs / "s3.log"))
@@ -141,7 +144,7 @@ def platform(
         stack = parts.enter_context(ProcessStack())
         say("stand-ins for Kubeflow Pipelines and KServe")
         kfp_url = _start_kfp(stack, plane, folder, multi_user)
-        _start_kserve(stack, plane, folder)
+        _start_kserve(stack, plane, folder, knative)
         running = Platform(
             plane=plane,
             folder=folder,
@@ -162,6 +165,10 @@ def platform(
             say("operator")
             running.start_operator().wait_for_line(r".* leads", START_SECONDS)
         yield running
+
+
+def _their_crds(knative: bool) -> list[dict[str, Any]]:
+    return [*kserve_crds(), *argo_crds(), *(knative_crds() if knative else ())]
 
 
 def _our_crds() -> list[dict[str, Any]]:
@@ -229,7 +236,7 @@ def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path, multi_use
     return child.wait_for_line(r"KFP stand-in: (http://[^,\s]+).*", START_SECONDS)[1]
 
 
-def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path) -> None:
+def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path, knative: bool) -> None:
     command: list[str | Path] = [
         sys.executable,
         "-m",
@@ -239,6 +246,7 @@ def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path) -> Non
         "--workdir",
         folder / "kserve",
     ]
+    command += ["--knative"] if knative else []
     child = stack.start("kserve", command, folder / "logs" / "kserve.log", cwd=ROOT)
     child.wait_for_line("KServe stand-in is running", START_SECONDS)
 

@@ -1,4 +1,4 @@
-"""KServe on one machine: plays KServe v0.20 (Standard mode), the deployment controller and the kubelet."""
+"""KServe on one machine: plays KServe v0.20 (Standard and Knative mode), the deployment controller and the kubelet."""
 
 from sandbox.kserve.controller import KServe
 from sandbox.kserve.fakes import FakeServers

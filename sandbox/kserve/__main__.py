@@ -18,7 +18,7 @@ from sandbox.kserve.servers import ProcessServers
 def arguments(command_line: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.kserve",
-        description="A stand-in for KServe v0.20 (Standard mode), the deployment controller and the kubelet. "
+        description="A stand-in for KServe v0.20 (Standard mode, and Knative mode if asked for), the deployment controller and the kubelet. "
         "Not for a cluster that has those.",
     )
     parser.add_argument("--kubeconfig", type=Path, required=True)
@@ -28,6 +28,9 @@ def arguments(command_line: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--backoff-scale", type=float, default=1.0, help="factor on restart back-offs")
     parser.add_argument("--pre-stop-scale", type=float, default=0.1, help="factor on preStop sleeps")
+    parser.add_argument(
+        "--knative", action="store_true", help="play Knative mode too, instead of refusing it"
+    )
     parser.add_argument("--namespace", help="look at this one only (default: all)")
     parser.add_argument("--fake-servers", action="store_true", help="no TensorFlow: for tests")
     return parser.parse_args(command_line)
@@ -44,6 +47,7 @@ async def run(options: argparse.Namespace) -> None:
         servers,
         progress_deadline=options.progress_deadline,
         pace=pace,
+        knative=options.knative,
         namespace=options.namespace,
     )
     await standin.start()

@@ -27,7 +27,7 @@ MERGE_PATCH = "application/merge-patch+json"
 
 @dataclass(frozen=True)
 class Kind:
-    """A namespaced kind: ``prefix`` is its group's path."""
+    """A kind: ``prefix`` is its group's path."""
 
     prefix: str
     plural: str
@@ -119,6 +119,14 @@ class Cluster:
     async def create(self, kind: Kind, body: Object, manager: str) -> Object:
         path = kind.path(body["metadata"]["namespace"])
         return await self._json("POST", path, body=body, query={"fieldManager": manager})
+
+    async def ensure(self, kind: Kind, body: Object, manager: str) -> None:
+        """Create an object without a namespace; one of that name that is there already is fine."""
+        try:
+            await self._json("POST", kind.path(None), body=body, query={"fieldManager": manager})
+        except ApiError as error:
+            if error.status != 409:
+                raise
 
     async def replace(self, kind: Kind, body: Object, manager: str, subresource: str | None = None) -> Object:
         metadata = body["metadata"]

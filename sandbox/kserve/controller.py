@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.kserve import manifests, status
+from sandbox.kserve import admission, manifests, status
 from sandbox.kserve.cluster import (
     DEPLOYMENTS,
     INFERENCE_SERVICES,
@@ -18,6 +18,7 @@ from sandbox.kserve.cluster import (
     Kind,
 )
 from sandbox.kserve.events import warn
+from sandbox.kserve.knative import Knative
 from sandbox.kserve.kubelet import Pace, PodRun
 from sandbox.kserve.passes import Key, Passes
 from sandbox.kserve.replicas import KSERVE, Replicas
@@ -45,7 +46,7 @@ WEBHOOK = "kserve-webhook-server"
 
 
 class KServe:
-    """KServe v0.20 in Standard mode with a cluster's controllers and kubelet, for one machine.
+    """KServe v0.20 with a cluster's controllers and kubelet, for one machine.
 
     Not for an API server beside which a deployment controller, a scheduler or a kubelet runs: both would
     create pods.
@@ -60,6 +61,8 @@ class KServe:
         Seconds after which a rollout that does not come forward is reported.
     pace
         How much faster than a cluster restarts and endings are.
+    knative
+        Whether Knative is there. Without it, its mode is refused, as KServe does.
     namespace
         The one namespace to look at, for tests that share an API server; all if None.
     """
@@ -72,11 +75,12 @@ class KServe:
         progress_deadline: float = PROGRESS_DEADLINE_SECONDS,
         pace: Pace | None = None,
         runtimes: tuple[Runtime, ...] = (TENSORFLOW_RUNTIME,),
+        knative: bool = False,
         namespace: str | None = None,
     ) -> None:
         self._kubeconfig, self._servers, self._runtimes = kubeconfig, servers, runtimes
         self._deadline, self._pace = progress_deadline, pace or Pace()
-        self._namespace = namespace
+        self._namespace, self._with_knative = namespace, knative
         self._workloads: dict[Key, Workload] = {}
         self._passes = Passes(self._pass)
         self._watches: list[asyncio.Task[None]] = []
@@ -85,6 +89,8 @@ class KServe:
         """Connect, list and watch. Returns at once; what exists is brought up in the background."""
         self._cluster = await Cluster.connected(self._kubeconfig)
         self._replicas = Replicas(self._cluster, self._servers, self._pace, self._deadline)
+        self._knative = Knative(self._cluster, self._replicas)
+        await admission.install(self._cluster)
         watched: list[tuple[Kind, str, Callable[[Any], None]]] = [
             (INFERENCE_SERVICES, "", self._saw_isvc),
             (DEPLOYMENTS, ISVC_LABEL, self._saw_child),
@@ -140,13 +146,27 @@ class KServe:
         runtime = await self._deployable(isvc)
         if runtime is None:
             if "url" in isvc.status:  # what an earlier spec brought to serve goes on
-                await self._adopt(isvc, key)
+                await self._resume(isvc, key)
             return None
+        if isvc.status_mode == "Knative":
+            told, again = await self._knative.look(
+                isvc, await self._workload(isvc, key), runtime, self._changed(key)
+            )
+            await self._write(isvc, told)
+            return again
         return await self._deploy(isvc, runtime, key)
+
+    async def _resume(self, isvc: InferenceService, key: Key) -> None:
+        if isvc.status_mode == "Knative":
+            await self._knative.resume(isvc, await self._workload(isvc, key), self._changed(key))
+        else:
+            await self._adopt(isvc, key)
 
     async def _adopt(self, isvc: InferenceService, key: Key) -> Workload:
         workload = await self._workload(isvc, key)
         await self._replicas.adopt(isvc, workload, self._changed(key))
+        pods = workload.pods(manifests.predictor_name(isvc.name))
+        workload.address.route([(pods.endpoints, 100)])
         return workload
 
     def _changed(self, key: Key) -> Callable[[], None]:
@@ -155,8 +175,8 @@ class KServe:
     async def _drop(self, key: Key) -> None:
         workload = self._workloads.pop(key, None)
         if workload is not None:
-            await workload.leave(workload.pods.values())
-            await workload.address.close()
+            await workload.leave()
+            await workload.close()
 
     async def _delete(self, isvc: InferenceService, key: Key) -> None:
         if FINALIZER not in isvc.finalizers:
@@ -196,7 +216,9 @@ class KServe:
 
     async def _deployable(self, isvc: InferenceService) -> Runtime | None:
         """The runtime to deploy with, or None once status and event say why nothing can be deployed."""
-        finding = rejected_mode(isvc) or unsupported_storage(isvc)
+        finding = unsupported_storage(isvc)
+        if not self._with_knative:
+            finding = rejected_mode(isvc) or finding
         chosen = choose_runtime(isvc, self._runtimes)
         runtime = chosen if isinstance(chosen, Runtime) else None
         if finding is None and not isinstance(chosen, Runtime):
@@ -217,10 +239,11 @@ class KServe:
 
     async def _deploy(self, isvc: InferenceService, runtime: Runtime, key: Key) -> float | None:
         workload = await self._adopt(isvc, key)
+        pods = workload.pods(manifests.predictor_name(isvc.name))
         wanted = manifests.deployment(isvc, runtime, self._deadline)
         template = wanted["spec"]["template"]
         try:
-            deployment = await self._replicas.apply(wanted, workload)
+            deployment = await self._replicas.apply(wanted, pods)
         except ApiError as error:
             if error.status != 422:
                 raise
@@ -229,7 +252,7 @@ class KServe:
         wanted_hash = manifests.template_hash(template)
         isvc = await self._tell(isvc, workload, runtime, deployment, wanted_hash)
         deployment, facts = await self._replicas.roll(
-            isvc, workload, deployment=deployment, template=template, now=_now(), changed=self._changed(key)
+            isvc, pods, deployment=deployment, template=template, now=_now(), changed=self._changed(key)
         )
         isvc = await self._tell(isvc, workload, runtime, deployment, wanted_hash)
         # Once more: the model becomes Loaded one write after Ready.
@@ -251,11 +274,12 @@ class KServe:
         deployment: dict[str, Any],
         template_hash: str,
     ) -> InferenceService:
+        pods = workload.pods(manifests.predictor_name(isvc.name))
         seen = status.Workload(
             runtime=runtime.name,
             deployment_status=deployment.get("status") or {},
-            newest_pod=workload.newest(template_hash),
-            ready_pods=workload.ready_pods,
+            newest_pod=pods.newest(template_hash),
+            ready_pods=pods.ready,
             url=workload.address.url,
         )
         return await self._write(isvc, status.running(isvc, seen, _now())) or isvc

@@ -15,7 +15,7 @@ from sandbox.kserve.cluster import PODS, ApiError, Cluster
 from sandbox.kserve.containers import ContainerState, answers, backoff, now, resumed
 from sandbox.kserve.credentials import resolved
 from sandbox.kserve.manifests import CONTAINER, HASH_LABEL, STORAGE_INITIALIZER
-from sandbox.kserve.proxy import Address
+from sandbox.kserve.proxy import Endpoints
 from sandbox.kserve.rollout import PodView
 from sandbox.kserve.servers import Container, Exit, Servers
 
@@ -57,12 +57,12 @@ class PodRun:
         *,
         cluster: Cluster,
         servers: Servers,
-        address: Address,
+        endpoints: Endpoints,
         pace: Pace,
         changed: Callable[[], None],
     ) -> None:
         self.object, self._model = pod, model
-        self._cluster, self._servers, self._address = cluster, servers, address
+        self._cluster, self._servers, self._endpoints = cluster, servers, endpoints
         self._pace, self._changed = pace, changed
         spec, before = pod["spec"], pod.get("status") or {}
         self._container_spec = next(c for c in spec["containers"] if c["name"] == CONTAINER)
@@ -186,7 +186,7 @@ class PodRun:
             return await self.container.wait()
         finally:
             probing.cancel()
-            self._address.remove(self.uid)
+            self._endpoints.remove(self.uid)
             await self.container.stop()
 
     async def _probe(self, container: Container) -> None:
@@ -198,10 +198,10 @@ class PodRun:
                 answered = url is not None and await answers(session, url, probe)
                 failed = 0 if answered else failed + 1
                 if answered and not self.server.ready and url is not None:
-                    self._address.add(self.uid, url)
+                    self._endpoints.add(self.uid, url)
                     await self._turned(True)
                 elif not answered and self.server.ready and failed >= allowed:
-                    self._address.remove(self.uid)
+                    self._endpoints.remove(self.uid)
                     await self._turned(False)
                 # Quick until ready; then as often as asked, since nothing else is done for it.
                 await asyncio.sleep(
@@ -215,7 +215,7 @@ class PodRun:
     def leave(self) -> asyncio.Task[None]:
         """Begin the pod's end, once: out of the address, drained, preStop, SIGTERM, Pod object deleted."""
         if self.leaving is None:
-            self._address.remove(self.uid)
+            self._endpoints.remove(self.uid)
             self.leaving = asyncio.create_task(self._leave(), name=f"end of pod {self.name}")
         return self.leaving
 
@@ -223,7 +223,7 @@ class PodRun:
         with contextlib.suppress(ApiError, aiohttp.ClientError, TimeoutError):
             await self._cluster.delete(PODS, self.namespace, self.name)  # it says Terminating from here on
         self._changed()
-        await self._address.drained(self.uid, DRAIN_SECONDS)
+        await self._endpoints.drained(self.uid, DRAIN_SECONDS)
         if self.is_ready:
             await asyncio.sleep(self._pre_stop_seconds() * self._pace.pre_stop)
         await self.halt()
@@ -239,7 +239,7 @@ class PodRun:
     async def halt(self) -> None:
         """Stop the processes and leave the Pod object as it is, as a node does that goes away."""
         self._halting = True
-        self._address.remove(self.uid)
+        self._endpoints.remove(self.uid)
         if self.container is not None:
             await self.container.stop()
         self._life.cancel()

@@ -23,6 +23,7 @@ HASH_LABEL = "pod-template-hash"
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 NODE = "sandbox"
 MODEL_FOLDER = "/mnt/models"
+REVISION_LABEL = "serving.knative.dev/revision"
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own: no vowels, nothing that looks like another
 
 # Fields of the predictor that are fields of the pod.
@@ -46,6 +47,18 @@ MODEL_FIELDS = frozenset({"modelFormat", "name", "protocolVersion", "runtime", "
 
 def predictor_name(isvc_name: str) -> str:
     return f"{isvc_name}-predictor"
+
+
+def revision_deployment(revision: str) -> str:
+    return f"{revision}-deployment"
+
+
+def deployment_of(pod_object: Mapping[str, Any]) -> str:
+    """Name of the Deployment that a pod belongs to."""
+    labels = pod_object["metadata"]["labels"]
+    if revision := labels.get(REVISION_LABEL):
+        return revision_deployment(revision)
+    return predictor_name(labels[ISVC_LABEL])
 
 
 def merged(base: Any, over: Any) -> Any:
@@ -127,7 +140,19 @@ def owner(api_version: str, kind: str, metadata: Mapping[str, Any]) -> dict[str,
 
 def deployment(isvc: InferenceService, runtime: Runtime, deadline: float) -> dict[str, Any]:
     """The whole Deployment, so that a replace with it undoes whatever somebody edited."""
-    template = pod_template(isvc, runtime)
+    found = deployment_with(isvc, pod_template(isvc, runtime))
+    found["spec"] |= {
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+        },
+        "progressDeadlineSeconds": max(1, round(deadline)),
+    }
+    return found
+
+
+def deployment_with(isvc: InferenceService, template: Mapping[str, Any]) -> dict[str, Any]:
+    """A Deployment with a template, and with the template's labels and annotations for its own."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -141,11 +166,6 @@ def deployment(isvc: InferenceService, runtime: Runtime, deadline: float) -> dic
         "spec": {
             "replicas": isvc.replicas,
             "selector": {"matchLabels": {"app": template["metadata"]["labels"]["app"]}},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
-            },
-            "progressDeadlineSeconds": max(1, round(deadline)),
             "template": template,
         },
     }

@@ -1,11 +1,13 @@
-"""One stable loopback address per InferenceService: the part of Service, kube-proxy and Ingress."""
+"""One stable loopback address per InferenceService: the part of Service, kube-proxy and Ingress, or of Knative's route."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -13,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 MAX_BODY = 2**30
+RETRY_SECONDS = 0.05
 # Of one connection and not of the message: the two connections are not the same.
 _HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host"}
@@ -39,17 +42,80 @@ class Endpoint:
                 self.idle.set()
 
 
-class Address:
-    """Forwards to ready pods in turn; 503 while there is none.
+class Endpoints:
+    """The ready pods of one Deployment, in turn.
 
     A request is counted on its pod from the moment the pod is chosen, so a pod that was taken out and has
     none left can be stopped without losing one.
+
+    Parameters
+    ----------
+    patience
+        Seconds that a request waits for a pod where there is none, as Knative's activator has it wait.
     """
 
-    def __init__(self) -> None:
-        self._endpoints: dict[str, Endpoint] = {}
+    def __init__(self, patience: float = 0.0) -> None:
+        self.patience = patience
+        self._ready: dict[str, Endpoint] = {}
         self._leaving: dict[str, Endpoint] = {}
         self._turn = itertools.count()
+        self._some = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def add(self, pod: str, url: str) -> None:
+        self._ready[pod] = endpoint = Endpoint(url)
+        endpoint.idle.set()
+        self._some.set()
+
+    def remove(self, pod: str) -> None:
+        """New requests go elsewhere from now on; those on their way go on."""
+        if (endpoint := self._ready.pop(pod, None)) is not None:
+            self._leaving[pod] = endpoint
+        if not self._ready:
+            self._some.clear()
+
+    async def drained(self, pod: str, seconds: float) -> None:
+        """Wait until no request is on its way through a pod that was removed, at most `seconds`."""
+        endpoint = self._leaving.get(pod)
+        with contextlib.suppress(TimeoutError):
+            if endpoint is not None:
+                await asyncio.wait_for(endpoint.idle.wait(), seconds)
+        self._leaving.pop(pod, None)
+
+    async def expect(self, deadline: float) -> None:
+        """Wait until there is a ready pod, at most until `deadline` (of the monotonic clock)."""
+        with contextlib.suppress(TimeoutError):
+            if not self._ready and (seconds := deadline - time.monotonic()) > 0:
+                await asyncio.wait_for(self._some.wait(), seconds)
+
+    def next(self) -> Endpoint | None:
+        ready = list(self._ready.values())
+        return ready[next(self._turn) % len(ready)] if ready else None
+
+
+Shares = Sequence[tuple[Endpoints, int]]
+
+
+class Address:
+    """Forwards each request to a pod of one of its shares; 503 while there is none.
+
+    Parameters
+    ----------
+    chance
+        Where the share of a request comes from.
+
+    Attributes
+    ----------
+    waiting
+        Requests that no pod has been chosen for yet.
+    """
+
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self.waiting = 0
+        self._shares: Shares = ()
+        self._random = chance or random.Random()  # noqa: S311 - it splits traffic
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
         self.port = 0
@@ -81,41 +147,46 @@ class Address:
         if self._session is not None:
             await self._session.close()
 
-    def add(self, pod: str, url: str) -> None:
-        self._endpoints[pod] = endpoint = Endpoint(url)
-        endpoint.idle.set()
+    def route(self, shares: Shares) -> None:
+        """Send requests to these pods from now on, each by chance, with these weights."""
+        self._shares = tuple((endpoints, percent) for endpoints, percent in shares if percent > 0)
 
-    def remove(self, pod: str) -> None:
-        """New requests go elsewhere from now on; those on their way go on."""
-        if (endpoint := self._endpoints.pop(pod, None)) is not None:
-            self._leaving[pod] = endpoint
-
-    async def drained(self, pod: str, seconds: float) -> None:
-        """Wait until no request is on its way through a pod that was removed, at most `seconds`."""
-        endpoint = self._leaving.get(pod)
-        with contextlib.suppress(TimeoutError):
-            if endpoint is not None:
-                await asyncio.wait_for(endpoint.idle.wait(), seconds)
-        self._leaving.pop(pod, None)
-
-    def _next(self) -> Endpoint | None:
-        ready = list(self._endpoints.values())
-        return ready[next(self._turn) % len(ready)] if ready else None
+    def _choose(self) -> Endpoints | None:
+        if not self._shares:
+            return None
+        endpoints, percents = zip(*self._shares, strict=True)
+        chosen: Endpoints = self._random.choices(endpoints, percents)[0]
+        return chosen
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        for _ in range(len(self._endpoints) or 1):
-            endpoint = self._next()
-            if endpoint is None:
-                break
+        endpoints = self._choose()
+        if endpoints is None:
+            return _nobody()
+        deadline = time.monotonic() + endpoints.patience
+        refused = 0
+        while (endpoint := await self._ready(endpoints, deadline)) is not None:
             with endpoint.busy():
                 try:
                     return await self._through(endpoint, request, body)
                 except aiohttp.ClientConnectorError:
-                    continue  # nothing was sent: another pod may have it
+                    refused += 1  # nothing was sent: another pod may have it
                 except aiohttp.ClientError as error:
                     return web.Response(status=502, text=f"the pod broke the connection: {error}\n")
-        return web.Response(status=503, text="no ready pod serves this InferenceService\n")
+            if refused >= len(endpoints):
+                if time.monotonic() >= deadline:
+                    break
+                await asyncio.sleep(RETRY_SECONDS)
+        return _nobody()
+
+    async def _ready(self, endpoints: Endpoints, deadline: float) -> Endpoint | None:
+        """A pod that is ready by the deadline."""
+        self.waiting += 1
+        try:
+            await endpoints.expect(deadline)
+            return endpoints.next()
+        finally:
+            self.waiting -= 1
 
     async def _through(self, endpoint: Endpoint, request: web.Request, body: bytes) -> web.Response:
         assert self._session is not None
@@ -129,3 +200,7 @@ class Address:
                 (k, v) for k, v in answer.headers.items() if k.lower() not in _HOP | {"content-length"}
             )
             return web.Response(status=answer.status, body=content, headers=kept)
+
+
+def _nobody() -> web.Response:
+    return web.Response(status=503, text="no ready pod serves this InferenceService\n")

@@ -15,7 +15,7 @@ from sandbox.kserve.kubelet import Pace, PodRun
 from sandbox.kserve.rollout import DeploymentFacts, decide, deployment_status
 from sandbox.kserve.servers import Servers
 from sandbox.kserve.spec import ISVC_LABEL, InferenceService
-from sandbox.kserve.workload import Workload
+from sandbox.kserve.workload import Pods, Workload
 
 KSERVE, CONTROLLER = "manager", "kube-controller-manager"
 KEPT_REVISIONS = 10
@@ -35,48 +35,53 @@ class Replicas:
         self._cluster, self._servers, self._pace = cluster, servers, pace
         self.deadline = deadline
 
-    async def apply(self, wanted: Object, workload: Workload) -> Object:
+    async def apply(self, wanted: Object, pods: Pods) -> Object:
         """Create the Deployment, or put it back to what it has to be (no change, no new resourceVersion)."""
         metadata = wanted["metadata"]
         found = await self._cluster.get(DEPLOYMENTS, metadata["namespace"], metadata["name"])
         if found is None or "deletionTimestamp" in found["metadata"]:
             return await self._cluster.create(DEPLOYMENTS, wanted, KSERVE)
         # Any edit but one of labels is a new generation.
-        if workload.applied == (wanted, found["metadata"]["generation"]) and _same_labels(wanted, found):
+        if pods.applied == (wanted, found["metadata"]["generation"]) and _same_labels(wanted, found):
             return found
         original = copy.deepcopy(wanted)
         revision = (found["metadata"].get("annotations") or {}).get(manifests.REVISION_ANNOTATION)
         if revision is not None:
             metadata["annotations"][manifests.REVISION_ANNOTATION] = revision
         found = await self._cluster.replace(DEPLOYMENTS, wanted, KSERVE)
-        workload.applied = (original, found["metadata"]["generation"])
+        pods.applied = (original, found["metadata"]["generation"])
         return found
 
-    async def adopt(self, isvc: InferenceService, workload: Workload, changed: Callable[[], None]) -> None:
+    async def adopt(
+        self, isvc: InferenceService, workload: Workload, changed: Callable[[], None], patience: float = 0.0
+    ) -> None:
         """Run the Pod objects that an earlier stand-in left, end those that somebody deleted."""
         found = await self._cluster.list(PODS, isvc.namespace, f"{ISVC_LABEL}={isvc.name}")
         alive = {pod["metadata"]["name"]: pod for pod in found}
-        for name, run in workload.pods.items():
-            if name not in alive or "deletionTimestamp" in alive[name]["metadata"]:
-                run.leave()
+        known: set[str] = set()
+        for pods in workload.deployments.values():
+            known |= pods.runs.keys()
+            for name, run in pods.runs.items():
+                if name not in alive or "deletionTimestamp" in alive[name]["metadata"]:
+                    run.leave()
         for name, pod in alive.items():
-            if name in workload.pods or not pod["metadata"].get("ownerReferences"):
+            if name in known or not pod["metadata"].get("ownerReferences"):
                 continue
             if "deletionTimestamp" in pod["metadata"]:
                 await self._cluster.delete(PODS, isvc.namespace, name, grace=0)
             else:
-                workload.pods[name] = self._run(pod, isvc, workload, changed)
-        workload.forget_gone()
+                pods = workload.pods(manifests.deployment_of(pod), patience)
+                pods.runs[name] = self._run(pod, isvc, pods, changed)
+        for pods in workload.deployments.values():
+            pods.forget_gone()
 
-    def _run(
-        self, pod: Object, isvc: InferenceService, workload: Workload, changed: Callable[[], None]
-    ) -> PodRun:
+    def _run(self, pod: Object, isvc: InferenceService, pods: Pods, changed: Callable[[], None]) -> PodRun:
         return PodRun(
             pod,
             isvc.name,
             cluster=self._cluster,
             servers=self._servers,
-            address=workload.address,
+            endpoints=pods.endpoints,
             pace=self._pace,
             changed=changed,
         )
@@ -84,7 +89,7 @@ class Replicas:
     async def roll(
         self,
         isvc: InferenceService,
-        workload: Workload,
+        pods: Pods,
         *,
         deployment: Object,
         template: Object,
@@ -96,30 +101,30 @@ class Replicas:
         owners = await self._owned(isvc, deployment)
         current = await self._replica_set(isvc, deployment, template, list(owners.values()))
         owners[current["metadata"]["uid"]] = current
-        for run in workload.staying():
+        for run in pods.staying():
             if run.replica_set_uid not in owners:
                 run.leave()  # its ReplicaSet went with a deleted Deployment
-        plan = decide(workload.views(), wanted, deployment["spec"]["replicas"])
+        plan = decide(pods.views(), wanted, deployment["spec"]["replicas"])
         for name in plan.delete:
-            workload.pods[name].leave()
-        failure = await self._create(plan.create, isvc, workload, current, changed)
-        await self._scale(owners, workload)
+            pods.runs[name].leave()
+        failure = await self._create(plan.create, isvc, pods, current, changed)
+        await self._scale(owners, pods)
         facts = DeploymentFacts(
             generation=deployment["metadata"]["generation"],
             replicas=deployment["spec"]["replicas"],
             wanted=wanted,
             replica_set=current["metadata"]["name"],
-            pods=workload.views(),
+            pods=pods.views(),
             progressed_at=now,
             deadline=self.deadline,
             create_failure=failure,
         )
         previous = deployment.get("status") or {}
-        facts = replace(facts, progressed_at=workload.progressed_at(facts, previous, now))
+        facts = replace(facts, progressed_at=pods.progressed_at(facts, previous, now))
         status = deployment_status(facts, previous, now)
         if status != previous or _revision(deployment) != _revision(current):
             deployment = await self._report(deployment, status, _revision(current))
-            workload.count_ready()
+            pods.count_ready()
         return deployment, facts
 
     async def _report(self, deployment: Object, status: Object, revision: int) -> Object:
@@ -156,7 +161,7 @@ class Replicas:
         self,
         count: int,
         isvc: InferenceService,
-        workload: Workload,
+        pods: Pods,
         replica_set: Object,
         changed: Callable[[], None],
     ) -> str | None:
@@ -169,17 +174,17 @@ class Replicas:
             )
             for _ in range(count):
                 pod = await self._cluster.create(PODS, manifests.pod(replica_set, variables), CONTROLLER)
-                workload.pods[pod["metadata"]["name"]] = self._run(pod, isvc, workload, changed)
+                pods.runs[pod["metadata"]["name"]] = self._run(pod, isvc, pods, changed)
         except ServiceAccountMissingError as error:
             return f'pods "{replica_set["metadata"]["name"]}-" is forbidden: {error}'
         except ApiError as error:
             return str(error)
         return None
 
-    async def _scale(self, owners: Mapping[str, Object], workload: Workload) -> None:
+    async def _scale(self, owners: Mapping[str, Object], pods: Pods) -> None:
         """Let every ReplicaSet say how many pods it has; old ones beyond the history go."""
         for uid, one in owners.items():
-            runs = [run for run in workload.staying() if run.replica_set_uid == uid]
+            runs = [run for run in pods.staying() if run.replica_set_uid == uid]
             ready = sum(run.is_ready for run in runs)
             metadata = one["metadata"]
             if one["spec"]["replicas"] != len(runs):
@@ -203,20 +208,19 @@ class Replicas:
                 )
         spare = sorted(owners.values(), key=_revision)[: -KEPT_REVISIONS - 1]
         for one in spare:
-            if not any(run.replica_set_uid == one["metadata"]["uid"] for run in workload.pods.values()):
+            if not any(run.replica_set_uid == one["metadata"]["uid"] for run in pods.runs.values()):
                 await self._cluster.delete(
                     REPLICA_SETS, one["metadata"]["namespace"], one["metadata"]["name"]
                 )
 
     async def remove(self, isvc: InferenceService, workload: Workload | None) -> None:
-        """Delete the Deployment and what hangs on it, also where no garbage collector runs."""
-        name, selector = manifests.predictor_name(isvc.name), f"{ISVC_LABEL}={isvc.name}"
-        await self._cluster.delete(DEPLOYMENTS, isvc.namespace, name)
-        for one in await self._cluster.list(REPLICA_SETS, isvc.namespace, selector):
-            await self._cluster.delete(REPLICA_SETS, isvc.namespace, one["metadata"]["name"])
+        """Delete the Deployments and what hangs on them, also where no garbage collector runs."""
+        selector = f"{ISVC_LABEL}={isvc.name}"
+        for kind in (DEPLOYMENTS, REPLICA_SETS):
+            for one in await self._cluster.list(kind, isvc.namespace, selector):
+                await self._cluster.delete(kind, isvc.namespace, one["metadata"]["name"])
         if workload is not None:
-            await workload.leave(workload.pods.values())
-            workload.forget_gone()
+            await workload.leave()
         for pod in await self._cluster.list(PODS, isvc.namespace, selector):
             await self._cluster.delete(PODS, isvc.namespace, pod["metadata"]["name"], grace=0)
 

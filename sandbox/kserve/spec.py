@@ -13,6 +13,7 @@ PLURAL = "inferenceservices"
 FINALIZER = "inferenceservice.finalizers"
 ISVC_LABEL = f"{GROUP}/inferenceservice"
 MODE_ANNOTATION = f"{GROUP}/deploymentMode"
+TAG_ANNOTATION = f"{GROUP}/enable-tag-routing"
 STOP_ANNOTATION = f"{GROUP}/stop"
 SECRET_ANNOTATION = f"{GROUP}/storageSecretName"
 SOURCE_URI_ANNOTATION = "internal.serving.kserve.io/storage-initializer-sourceuri"
@@ -150,6 +151,17 @@ class InferenceService:
         return "Knative" if self.mode in KNATIVE_MODES else "Standard"
 
     @property
+    def canary(self) -> int | None:
+        """``canaryTrafficPercent``, which Knative mode alone looks at."""
+        found = self.predictor.get("canaryTrafficPercent")
+        return None if found is None else int(found)
+
+    @property
+    def tagged(self) -> bool:
+        """Whether the latest revision gets an address of its own."""
+        return self.annotations.get(TAG_ANNOTATION) == "true"
+
+    @property
     def stop_requested(self) -> bool:
         return self.annotations.get(STOP_ANNOTATION, "").lower() == "true"
 
@@ -204,6 +216,8 @@ def unsupported_storage(isvc: InferenceService) -> Finding | None:
 def failed_workload(isvc: InferenceService) -> Finding | None:
     """Names and modes that pass the webhook and stop the workload's reconciler."""
     prefix = "fails to create NewRawKubeReconciler for predictor: "
+    if isvc.mode in KNATIVE_MODES:
+        return None
     if isvc.mode not in STANDARD_MODES:
         return Finding(
             Problem.RECONCILE_FAILED, f"{prefix}unsupported deployment mode for workload: {isvc.mode}"

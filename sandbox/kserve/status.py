@@ -13,6 +13,16 @@ from sandbox.kserve.spec import Finding, InferenceService, Problem
 
 Status = dict[str, Any]
 Condition = tuple[str, str | None, str | None]  # status, reason, message
+# Conditions that Ready does not depend on: knative.dev/pkg writes them with this severity.
+INFORMATIVE = frozenset(
+    {
+        "LatestDeploymentReady",
+        "PredictorConfigurationReady",
+        "PredictorRouteReady",
+        "RoutesReady",
+        "Stopped",
+    }
+)
 NO_INGRESS = "Predictor ingress not created"
 
 
@@ -50,7 +60,7 @@ def running(isvc: InferenceService, workload: Workload, now: datetime) -> Status
     is_up = predictor[0] == "True"
     ingress: Condition = ("True", None, None) if is_up else ("False", NO_INGRESS, None)
     conditions = {"IngressReady": ingress, "PredictorReady": predictor, "Ready": ingress}
-    status = _base(isvc, conditions | {"Stopped": ("False", None, None)}, now)
+    status = base(isvc, conditions | {"Stopped": ("False", None, None)}, now)
     status["servingRuntimeName"] = workload.runtime
     if "observedGeneration" in workload.deployment_status:
         status["observedGeneration"] = workload.deployment_status["observedGeneration"]
@@ -98,22 +108,36 @@ def _model_state(workload: Workload, up: bool) -> tuple[str, str, Status | None]
 
     A crashing container is looked at only when the Deployment changes, so it counts after its deadline only.
     """
-    initializer = _container(workload.newest_pod, "initContainerStatuses", STORAGE_INITIALIZER)
-    if ended := _failed(initializer):
-        failure = {"exitCode": ended.get("exitCode", 1), "reason": "ModelLoadFailed"}
-        if ended.get("message"):
-            failure["message"] = ended["message"]
-        return "BlockedByFailedLoad", "FailedToLoad", failure
-    if "running" in (initializer.get("state") or {}):
-        return "InProgress", "Loading", None
+    if (found := initializer_state(workload.newest_pod)) is not None:
+        return found
     if up:
         return "UpToDate", "Loaded", None
     conditions = {c["type"]: c for c in workload.deployment_status.get("conditions", [])}
-    ended = _failed(_container(workload.newest_pod, "containerStatuses", CONTAINER))
-    if ended and conditions.get("Progressing", {}).get("status") == "False":
-        failure = {"exitCode": ended.get("exitCode", 1), "reason": "ModelLoadFailed"}
+    failure = failed_container(workload.newest_pod)
+    if failure and conditions.get("Progressing", {}).get("status") == "False":
         return "BlockedByFailedLoad", "FailedToLoad", failure
     return "InProgress", "Pending", None
+
+
+def initializer_state(pod: Mapping[str, Any]) -> tuple[str, str, Status | None] | None:
+    """Transition, target and failure as the storage initializer has them; None once it is through."""
+    initializer = _container(pod, "initContainerStatuses", STORAGE_INITIALIZER)
+    if ended := _failed(initializer):
+        return "BlockedByFailedLoad", "FailedToLoad", _load_failed(ended)
+    if "running" in (initializer.get("state") or {}):
+        return "InProgress", "Loading", None
+    return None
+
+
+def failed_container(pod: Mapping[str, Any]) -> Status | None:
+    """The failure of a model server that ended; None for one that runs or waits."""
+    ended = _failed(_container(pod, "containerStatuses", CONTAINER))
+    return _load_failed(ended) if ended else None
+
+
+def _load_failed(ended: Mapping[str, Any]) -> Status:
+    failure: Status = {"exitCode": ended.get("exitCode", 1), "reason": "ModelLoadFailed"}
+    return failure | ({"message": ended["message"]} if ended.get("message") else {})
 
 
 def _container(pod_status: Mapping[str, Any], field: str, name: str) -> Mapping[str, Any]:
@@ -134,7 +158,7 @@ def stopped(isvc: InferenceService, now: datetime) -> Status:
     """The status under the stop annotation: no address, no model."""
     down: Condition = ("False", "Stopped", None)
     conditions = {"IngressReady": down, "PredictorReady": down, "Ready": down}
-    status = _base(isvc, conditions | {"Stopped": ("True", None, None)}, now)
+    status = base(isvc, conditions | {"Stopped": ("True", None, None)}, now)
     status["modelStatus"] = {"transitionStatus": ""}
     if "servingRuntimeName" in isvc.status:
         status["servingRuntimeName"] = isvc.status["servingRuntimeName"]
@@ -147,7 +171,7 @@ def refused(isvc: InferenceService, finding: Finding, runtime: str | None, now: 
     unknown: Condition = ("Unknown", None, None)
     failed: Condition = ("False", finding.problem.value, finding.message)
     told = failed if finding.problem is Problem.RECONCILE_FAILED else unknown
-    status = _base(isvc, {"IngressReady": unknown, "PredictorReady": told, "Ready": told}, now)
+    status = base(isvc, {"IngressReady": unknown, "PredictorReady": told, "Ready": told}, now)
     status["modelStatus"] = {"transitionStatus": ""}
     if previous.get("conditions"):
         status = previous
@@ -159,6 +183,18 @@ def refused(isvc: InferenceService, finding: Finding, runtime: str | None, now: 
     return status
 
 
+def failed_reconcile(told: Status, isvc: InferenceService, message: str, now: datetime) -> Status:
+    """The status with what the predictor's reconciler was refused, while what an earlier spec brought serves on."""
+    failed: Condition = ("False", Problem.RECONCILE_FAILED.value, message)
+    conditions = [
+        _stamped(kind, failed, _condition_of(isvc.status, kind), now)
+        if (kind := row["type"]) in ("PredictorReady", "Ready")
+        else row
+        for row in told["conditions"]
+    ]
+    return told | {"conditions": conditions}
+
+
 def _invalid_spec(previous: Mapping[str, Any], finding: Finding) -> Status:
     active = (previous.get("states") or {}).get("activeModelState", "")
     return dict(previous) | {
@@ -168,7 +204,8 @@ def _invalid_spec(previous: Mapping[str, Any], finding: Finding) -> Status:
     }
 
 
-def _base(isvc: InferenceService, conditions: Mapping[str, Condition], now: datetime) -> Status:
+def base(isvc: InferenceService, conditions: Mapping[str, Condition], now: datetime) -> Status:
+    """The part of the status that both modes have; conditions keep their time while they say the same."""
     stamped = [
         _stamped(kind, condition, _condition_of(isvc.status, kind), now)
         for kind, condition in sorted(conditions.items())
@@ -183,7 +220,7 @@ def _condition_of(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 def _stamped(kind: str, condition: Condition, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     said = {"type": kind, "status": condition[0], "reason": condition[1], "message": condition[2]}
-    if kind == "Stopped":
+    if kind in INFORMATIVE:
         said["severity"] = "Info"
     said = {key: value for key, value in said.items() if value is not None}
     if before and {k: v for k, v in before.items() if k != "lastTransitionTime"} == said:

@@ -71,9 +71,10 @@ class Site(Namespace):
         multi_user: bool = False,
         operator: bool = True,
         settings: Mapping[str, str] | None = None,
+        kserve: Mapping[str, Any] | None = None,
         **kfp: Any,
     ) -> AsyncIterator[Site]:
-        """A site of its own; `kfp` are further settings of the stand-in."""
+        """A site of its own; `kserve` and `kfp` are further settings of the stand-ins."""
         namespace = f"path-{os.getpid()}-{next(_numbers)}"
         async with AsyncExitStack() as stack:
             api = await stack.enter_async_context(administrator(ground.plane))
@@ -82,7 +83,7 @@ class Site(Namespace):
             await site._set_up()
             stack.push_async_callback(site._tear_down)
             site.recorder = await stack.enter_async_context(Recorder.watching(api, namespace))
-            await site._start_standins(multi_user, kfp)
+            await site._start_standins(multi_user, kfp, dict(kserve or {}))
             site.settings = site._settings(multi_user) | dict(settings or {})
             if operator:
                 await site.start_operator()
@@ -105,7 +106,9 @@ class Site(Namespace):
         with contextlib.suppress(ApiRefused):
             await self.api.call("PATCH", path, {"metadata": {"finalizers": None}}, MERGE)
 
-    async def _start_standins(self, multi_user: bool, options: dict[str, Any]) -> None:
+    async def _start_standins(
+        self, multi_user: bool, options: dict[str, Any], kserve: dict[str, Any]
+    ) -> None:
         options = {
             "report_seconds": 0.02,
             "pace": KfpPace(stop=0.02, pod_poll=0.05),
@@ -117,7 +120,7 @@ class Site(Namespace):
             KfpServer(plane.kubeconfig, self.namespace, **options)
         )
         pace = KServePace(backoff=0.02, pre_stop=0.02)
-        self.kserve = KServe(plane.kubeconfig, FakeServers(), pace=pace, namespace=self.namespace)
+        self.kserve = KServe(plane.kubeconfig, FakeServers(), pace=pace, namespace=self.namespace, **kserve)
         await self.kserve.start()
         self._stack.push_async_callback(self.kserve.stop)
 

@@ -30,7 +30,7 @@ def definition(file: str) -> dict[str, Any]:
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What stands for a fetched Go module; every file says its own path."""
     folder = tmp_path / "module"
-    for source in (crds.KSERVE, crds.ARGO):
+    for source in (crds.KSERVE, crds.KNATIVE, crds.ARGO):
         for file in source.files:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(json.dumps(definition(file)))
@@ -50,15 +50,15 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_definitions_are_read_from_the_modules_once_and_then_need_no_go(
     module: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = crds.kserve_crds(), crds.argo_crds()
+    first = crds.kserve_crds(), crds.knative_crds(), crds.argo_crds()
 
     def no_go() -> Go:
         raise GoError("no Go here")
 
     monkeypatch.setattr(Go, "find", no_go)
-    assert (crds.kserve_crds(), crds.argo_crds()) == first
-    names = [each["metadata"]["name"] for each in (*first[0], *first[1])]
-    assert names == [*crds.KSERVE.files, *crds.ARGO.files]
+    assert (crds.kserve_crds(), crds.knative_crds(), crds.argo_crds()) == first
+    names = [each["metadata"]["name"] for each in (*first[0], *first[1], *first[2])]
+    assert names == [*crds.KSERVE.files, *crds.KNATIVE.files, *crds.ARGO.files]
 
 
 def test_the_parts_of_an_inference_service_that_are_no_predictor_by_model_are_left_open(module: Path) -> None:

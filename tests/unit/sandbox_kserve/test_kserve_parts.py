@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from aiohttp import web
 from sandbox.kserve.containers import ContainerState, backoff
 from sandbox.kserve.fakes import FakeContainer, Script
 from sandbox.kserve.model_server import columns, rows
-from sandbox.kserve.proxy import Address
+from sandbox.kserve.proxy import Address, Endpoints
 from sandbox.kserve.servers import Exit
 
 
@@ -84,22 +85,34 @@ async def test_a_fake_server_says_how_it_ended() -> None:
 
 @pytest.fixture
 async def address() -> AsyncIterator[Address]:
-    one = Address()
+    one = Address(random.Random(5))
     await one.open()
     yield one
     await one.close()
 
 
+async def serving(number: int) -> FakeContainer:
+    """A model server that is up."""
+    pod = FakeContainer("demo", Script(version=number))
+    while pod.url is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    return pod
+
+
+async def version(address: Address, session: aiohttp.ClientSession) -> int:
+    async with session.post(f"{address.url}/v1/models/demo:predict", json={"instances": [1]}) as answer:
+        return int((await answer.json())["predictions"][0]["version"])
+
+
 async def test_an_address_answers_503_until_a_pod_is_ready_and_keeps_its_port(address: Address) -> None:
-    pod = FakeContainer("demo", Script(version=3))
+    pods = Endpoints()
+    address.route([(pods, 100)])
+    pod = await serving(3)
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{address.url}/v1/models/demo") as answer:
             assert answer.status == 503
-        while pod.url is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        address.add("a", pod.url)
-        async with session.post(f"{address.url}/v1/models/demo:predict", json={"instances": [1]}) as answer:
-            assert await answer.json() == {"predictions": [{"version": 3}]}
+        pods.add("a", str(pod.url))
+        assert await version(address, session) == 3
     await pod.stop()
     other = Address()
     await other.open(address.port)
@@ -107,7 +120,39 @@ async def test_an_address_answers_503_until_a_pod_is_ready_and_keeps_its_port(ad
     await other.close()
 
 
+async def test_requests_are_split_by_chance_as_asked(address: Address) -> None:
+    pods = [await serving(1), await serving(2)]
+    old, new = Endpoints(), Endpoints()
+    old.add("a", str(pods[0].url))
+    new.add("b", str(pods[1].url))
+
+    async def share(percent: int, count: int) -> float:
+        address.route([(new, percent), (old, 100 - percent)])
+        return [await version(address, session) for _ in range(count)].count(2) / count
+
+    async with aiohttp.ClientSession() as session:
+        assert abs(await share(20, 1000) - 0.2) < 1.96 * (0.2 * 0.8 / 1000) ** 0.5  # the 95% interval
+        assert (await share(0, 100), await share(100, 100)) == (0, 1)
+    await asyncio.gather(*(pod.stop() for pod in pods))
+
+
+async def test_a_request_waits_for_the_first_pod_of_a_revision_that_has_none(address: Address) -> None:
+    pods = Endpoints(patience=60.0)
+    address.route([(pods, 100)])
+    pod = await serving(4)
+    async with aiohttp.ClientSession() as session:
+        asked = asyncio.create_task(version(address, session))
+        while not address.waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert not asked.done()
+        pods.add("a", str(pod.url))
+        assert await asked == 4
+    await pod.stop()
+
+
 async def test_a_pod_that_leaves_is_drained_of_its_requests(address: Address) -> None:
+    pods = Endpoints()
+    address.route([(pods, 100)])
     arrived, release = asyncio.Event(), asyncio.Event()
 
     async def slow(request: web.Request) -> web.Response:
@@ -120,12 +165,12 @@ async def test_a_pod_that_leaves_is_drained_of_its_requests(address: Address) ->
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    address.add("a", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    pods.add("a", f"http://127.0.0.1:{runner.addresses[0][1]}")
     async with aiohttp.ClientSession() as session:
         asked = asyncio.create_task(session.get(f"{address.url}/"))
         await arrived.wait()
-        address.remove("a")
-        drained = asyncio.create_task(address.drained("a", 10.0))
+        pods.remove("a")
+        drained = asyncio.create_task(pods.drained("a", 10.0))
         async with session.get(f"{address.url}/") as refused:
             assert refused.status == 503
         assert not drained.done()
