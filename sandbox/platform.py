@@ -25,6 +25,7 @@ from sandbox.controlplane.credentials import ADMIN, write_kubeconfig
 from sandbox.crds import argo_crds, knative_crds, kserve_crds
 from sandbox.objects import apply, create
 from sandbox.processes import ChildProcess, ProcessStack
+from sandbox.prometheus.program import start as start_prometheus
 from sandbox.s3 import S3Server
 
 __all__ = ["BUCKETS", "NAMESPACE", "SECRET", "Platform", "add_tenant", "apply", "create", "platform"]
@@ -54,6 +55,8 @@ class Platform:
         Environment variables of the operator's process.
     namespace
         Where a user's resources go: it has the Secret for S3.
+    prometheus_url
+        Where queries about the model servers are answered; empty if nobody asked for that.
     """
 
     plane: ControlPlane
@@ -66,6 +69,7 @@ class Platform:
     operator_settings: Mapping[str, str]
     s3_server: S3Server
     namespace: str = NAMESPACE
+    prometheus_url: str = ""
 
     @property
     def kubeconfig(self) -> Path:
@@ -114,6 +118,7 @@ def platform(
     operator: bool = True,
     multi_user: bool = True,
     knative: bool = False,
+    prometheus: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Platform]:
     """Start the whole platform in a folder, and stop it at the end of the `with` block.
@@ -128,6 +133,8 @@ def platform(
         How Kubeflow Pipelines runs. Not multi-user: every run, and so every resource, is in its own namespace.
     knative
         Whether the cluster has Knative Serving, for InferenceServices in Knative mode.
+    prometheus
+        Whether something answers Prometheus queries about the model servers: see `sandbox.prometheus`.
     settings
         The operator's settings beside the usual ones, by their TAS_ names.
     """
@@ -144,7 +151,12 @@ def platform(
         stack = parts.enter_context(ProcessStack())
         say("stand-ins for Kubeflow Pipelines and KServe")
         kfp_url = _start_kfp(stack, plane, folder, multi_user)
-        _start_kserve(stack, plane, folder, knative)
+        targets_url = _start_kserve(stack, plane, folder, knative)
+        prometheus_url = ""
+        if prometheus:
+            say("Prometheus")
+            log = folder / "logs" / "prometheus.log"
+            prometheus_url = start_prometheus(stack, folder / "prometheus", targets_url, log)
         running = Platform(
             plane=plane,
             folder=folder,
@@ -156,6 +168,7 @@ def platform(
             operator_settings=_operator_settings(plane, folder, kfp_url, s3.url) | dict(settings or {}),
             s3_server=s3,
             namespace=NAMESPACE if multi_user else KFP_NAMESPACE,
+            prometheus_url=prometheus_url,
         )
         _write_kubeconfig(running)
         add_tenant(running, running.namespace)
@@ -236,7 +249,7 @@ def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path, multi_use
     return child.wait_for_line(r"KFP stand-in: (http://[^,\s]+).*", START_SECONDS)[1]
 
 
-def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path, knative: bool) -> None:
+def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path, knative: bool) -> str:
     command: list[str | Path] = [
         sys.executable,
         "-m",
@@ -249,6 +262,7 @@ def _start_kserve(stack: ProcessStack, plane: ControlPlane, folder: Path, knativ
     command += ["--knative"] if knative else []
     child = stack.start("kserve", command, folder / "logs" / "kserve.log", cwd=ROOT)
     child.wait_for_line("KServe stand-in is running", START_SECONDS)
+    return child.wait_for_line(r"metrics of the model servers are listed at (\S+)", START_SECONDS)[1]
 
 
 def _operator_settings(plane: ControlPlane, folder: Path, kfp_url: str, s3_url: str) -> dict[str, str]:

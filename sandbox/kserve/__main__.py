@@ -51,6 +51,7 @@ async def run(options: argparse.Namespace) -> None:
         namespace=options.namespace,
     )
     await standin.start()
+    print(f"metrics of the model servers are listed at {standin.targets_url}", flush=True)
     print("KServe stand-in is running", flush=True)
     try:
         await asked_to_stop.wait()

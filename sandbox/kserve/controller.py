@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sandbox.kserve.cluster import (
 from sandbox.kserve.events import warn
 from sandbox.kserve.knative import Knative
 from sandbox.kserve.kubelet import Pace, PodRun
+from sandbox.kserve.meter import Pages, Scraped
 from sandbox.kserve.passes import Key, Passes
 from sandbox.kserve.replicas import KSERVE, Replicas
 from sandbox.kserve.rollout import DeploymentFacts
@@ -84,9 +85,16 @@ class KServe:
         self._workloads: dict[Key, Workload] = {}
         self._passes = Passes(self._pass)
         self._watches: list[asyncio.Task[None]] = []
+        self._pages = Pages(self._scraped)
+
+    @property
+    def targets_url(self) -> str:
+        """Lists the pages with the pods' metrics, for Prometheus' ``http_sd_configs``."""
+        return f"{self._pages.url}/targets"
 
     async def start(self) -> None:
         """Connect, list and watch. Returns at once; what exists is brought up in the background."""
+        await self._pages.open()
         self._cluster = await Cluster.connected(self._kubeconfig)
         self._replicas = Replicas(self._cluster, self._servers, self._pace, self._deadline)
         self._knative = Knative(self._cluster, self._replicas)
@@ -114,11 +122,22 @@ class KServe:
         self._workloads.clear()
         await self._servers.close()
         await self._cluster.close()
+        await self._pages.close()
 
     def pods(self, namespace: str, name: str) -> list[PodRun]:
         """The pods of an InferenceService that are to stay. For tests: ``.container.kill()``."""
         workload = self._workloads.get((namespace, name))
         return workload.staying() if workload else []
+
+    def _scraped(self) -> Iterator[Scraped]:
+        """The pods that are ready, with what they answered."""
+        for (_, service), workload in self._workloads.items():
+            for pods in workload.deployments.values():
+                for run in pods.staying():
+                    if (endpoint := pods.endpoints.of(run.uid)) is not None:
+                        yield Scraped(
+                            run.namespace, run.name, service, endpoint.url, run.revision, endpoint.answered
+                        )
 
     def _saw_isvc(self, found: dict[str, Any]) -> None:
         self._passes.enqueue((found["metadata"]["namespace"], found["metadata"]["name"]))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from sandbox.kserve.servers import Exit, Folders
 from sandbox.kserve.storage import StorageError, download, log_of
@@ -65,6 +66,10 @@ class FakeContainer:
 
     def __init__(self, model: str, script: Script) -> None:
         self.model, self.script = model, script
+        self._registry = CollectorRegistry()
+        self._predicting = Histogram(  # the real server's name
+            "request_predict_seconds", "predict request latency", ["model_name"], registry=self._registry
+        )
         self._url: str | None = None
         self._number = next(self._numbers)
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
@@ -97,12 +102,16 @@ class FakeContainer:
         app = web.Application(client_max_size=2**28)
         app.router.add_get("/", self._live_page)
         app.router.add_get("/v2/health/ready", self._live_page)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/v1/models/{model}", self._readiness)
         app.router.add_post("/v1/models/{model}:predict", self._predict)
         return app
 
     async def _live_page(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive", "ready": True})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry))
 
     async def _readiness(self, request: web.Request) -> web.Response:
         return self._unknown(request) or web.json_response({"name": self.model, "ready": True})
@@ -116,6 +125,10 @@ class FakeContainer:
                 raise TypeError('"instances" is not a list')
         except (ValueError, KeyError, TypeError) as error:
             return web.json_response({"error": f'Expected "instances" to be a list: {error}'}, status=400)
+        with self._predicting.labels(self.model).time():
+            return self._predicted(instances)
+
+    def _predicted(self, instances: list[Any]) -> web.Response:
         if self.script.fail_predict:
             return web.json_response({"error": "InferenceError : scripted failure"}, status=500)
         return web.json_response({"predictions": self.script.answer(instances)})

@@ -14,7 +14,7 @@ import aiohttp
 from sandbox.kserve.cluster import PODS, ApiError, Cluster
 from sandbox.kserve.containers import ContainerState, answers, backoff, now, resumed
 from sandbox.kserve.credentials import resolved
-from sandbox.kserve.manifests import CONTAINER, HASH_LABEL, STORAGE_INITIALIZER
+from sandbox.kserve.manifests import CONTAINER, HASH_LABEL, REVISION_LABEL, STORAGE_INITIALIZER
 from sandbox.kserve.proxy import Endpoints
 from sandbox.kserve.rollout import PodView
 from sandbox.kserve.servers import Container, Exit, Servers
@@ -90,6 +90,11 @@ class PodRun:
     @property
     def template_hash(self) -> str:
         return str(self.object["metadata"]["labels"].get(HASH_LABEL, ""))
+
+    @property
+    def revision(self) -> str:
+        """Empty in Standard mode."""
+        return str(self.object["metadata"]["labels"].get(REVISION_LABEL, ""))
 
     @property
     def replica_set_uid(self) -> str:

@@ -14,6 +14,8 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from sandbox.kserve.meter import Requests
+
 MAX_BODY = 2**30
 RETRY_SECONDS = 0.05
 # Of one connection and not of the message: the two connections are not the same.
@@ -24,10 +26,11 @@ _HOP = frozenset(
 
 @dataclass(eq=False)
 class Endpoint:
-    """A ready pod, and how many requests are on their way through it."""
+    """A ready pod, how many requests are on their way through it, and what it answered, by status code."""
 
     url: str
     requests: int = 0
+    answered: dict[int, Requests] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextlib.contextmanager
@@ -40,6 +43,9 @@ class Endpoint:
             self.requests -= 1
             if not self.requests:
                 self.idle.set()
+
+    def count(self, status: int, seconds: float) -> None:
+        self.answered.setdefault(status, Requests()).add(seconds * 1000)
 
 
 class Endpoints:
@@ -75,6 +81,10 @@ class Endpoints:
             self._leaving[pod] = endpoint
         if not self._ready:
             self._some.clear()
+
+    def of(self, pod: str) -> Endpoint | None:
+        """That of a pod, while it is ready."""
+        return self._ready.get(pod)
 
     async def drained(self, pod: str, seconds: float) -> None:
         """Wait until no request is on its way through a pod that was removed, at most `seconds`."""
@@ -167,11 +177,15 @@ class Address:
         refused = 0
         while (endpoint := await self._ready(endpoints, deadline)) is not None:
             with endpoint.busy():
+                started = time.monotonic()
                 try:
-                    return await self._through(endpoint, request, body)
+                    answer = await self._through(endpoint, request, body)
+                    endpoint.count(answer.status, time.monotonic() - started)
+                    return answer
                 except aiohttp.ClientConnectorError:
                     refused += 1  # nothing was sent: another pod may have it
                 except aiohttp.ClientError as error:
+                    endpoint.count(502, time.monotonic() - started)
                     return web.Response(status=502, text=f"the pod broke the connection: {error}\n")
             if refused >= len(endpoints):
                 if time.monotonic() >= deadline:

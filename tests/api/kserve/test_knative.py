@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from sandbox.controlplane.rest import RestError
 from sandbox.kserve import KServe
+from sandbox.prometheus import Monitor
 from tests.api.kserve.ground import (
     MERGE,
     Namespace,
@@ -310,3 +312,34 @@ async def changed(ns: Namespace, mode: str) -> bool:
     """False while the policy is not in force yet: nothing is changed until then."""
     await ns.call("PATCH", f"{ns.isvc_path()}?dryRun=All", {"metadata": {"annotations": {MODE: mode}}}, MERGE)
     return False
+
+
+async def test_the_requests_of_a_revision_are_counted_under_knatives_names(
+    ns: Namespace, standin: KServe
+) -> None:
+    await follows(ns, "v1", None, "00001 100")
+    await follows(ns, "v2", 0, "00002 0", "00001 100 prev")
+    url = (await ns.status())["url"]
+    async with Monitor(standin.targets_url, interval=0.05) as monitor:
+        assert (await predict(url, "another"))[0] == 404
+        for _ in range(7):
+            await predict(url)
+        name = "revision_app_request_count"
+        by = f'sum by (revision_name, response_code_class) ({name}{{namespace_name="{ns.name}"}})'
+        counted = {
+            (("response_code_class", "2xx"), ("revision_name", FIRST)): 7.0,
+            (("response_code_class", "4xx"), ("revision_name", FIRST)): 1.0,
+        }
+        await until(lambda: answered(monitor, by, counted))
+        predicted = f'sum(request_predict_seconds_count{{namespace="{ns.name}",model_name="demo"}})'
+        await until(lambda: answered(monitor, predicted, {(): 7.0}))
+        latency = "revision_app_request_latencies"
+        slow = f"count(sum by (revision_name) ({latency}_sum) / sum by (revision_name) ({latency}_count) > 0)"
+        await until(lambda: answered(monitor, slow, {(): 1.0}))
+
+
+async def answered(monitor: Monitor, query: str, expected: dict[Any, float]) -> bool:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{monitor.url}/api/v1/query", params={"query": query}) as answer:
+            result = (await answer.json())["data"]["result"]
+    return {tuple(sorted(row["metric"].items())): float(row["value"][1]) for row in result} == expected
