@@ -6,12 +6,12 @@ RUN := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api campaign fuzz-archives bench-trainer bench-trainer-data crds pins image image-check sbom test-tools clean
+.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api campaign e2e e2e-sandbox fuzz-archives bench-trainer bench-trainer-data crds pins image image-check sbom test-tools clean
 .NOTPARALLEL:
 
 help: ## List what there is
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-19s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-19s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## From `kubectl apply` to a served model, retrained twice under load, on this machine (4 minutes)
 	@$(RUN) -m sandbox.demo
@@ -54,7 +54,13 @@ api: setup ## Tests against the real control plane (ARGS="-k some_words")
 	@$(RUN) -m pytest tests/api -n 2 $(ARGS)
 
 campaign: setup ## Every test, the many crash points and faults too, of which `make test` runs a few
-	@$(RUN) -m pytest tests -n 2 -m "campaign or not campaign" $(ARGS)
+	@$(RUN) -m pytest tests -n 2 -m "not e2e" $(ARGS)
+
+e2e: environment ## The main path on the cluster of KUBECONFIG, as TAS_E2E_… say (docs/testing.md)
+	@$(RUN) -m pytest tests/cluster -m e2e -v --no-header $(ARGS)
+
+e2e-sandbox: setup ## The same cases on the sandbox, which is started and stopped around them
+	@$(RUN) -m sandbox.e2e $(ARGS)
 
 fuzz-archives: environment ## 5,000 fuzzed archives against the trainer's unpacking
 	@TRAINER_FUZZED_ARCHIVES=5000 $(RUN) -m pytest -q tests/unit/trainer_data/test_fuzzed_archives.py $(ARGS)

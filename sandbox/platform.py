@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,7 @@ def platform(
     knative: bool = False,
     prometheus: bool = False,
     settings: Mapping[str, str] | None = None,
+    known_images: Sequence[str] = (),
 ) -> Iterator[Platform]:
     """Start the whole platform in a folder, and stop it at the end of the `with` block.
 
@@ -137,6 +138,9 @@ def platform(
         Whether something answers Prometheus queries about the model servers: see `sandbox.prometheus`.
     settings
         The operator's settings beside the usual ones, by their TAS_ names.
+    known_images
+        Prefixes of the images that steps may name: with another one a step waits, as for an image that cannot be
+        pulled. Empty: all may be named, for nothing is ever pulled.
     """
     logs = folder / "logs"
     access_key, secret_key = "sandbox", secrets.token_urlsafe(24)
@@ -150,7 +154,7 @@ def platform(
         _set_up_cluster(plane)
         stack = parts.enter_context(ProcessStack())
         say("stand-ins for Kubeflow Pipelines and KServe")
-        kfp_url = _start_kfp(stack, plane, folder, multi_user)
+        kfp_url = _start_kfp(stack, plane, folder, multi_user, known_images)
         targets_url = _start_kserve(stack, plane, folder, knative)
         prometheus_url = ""
         if prometheus:
@@ -234,7 +238,9 @@ def _write_kubeconfig(running: Platform) -> None:
     )
 
 
-def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path, multi_user: bool) -> str:
+def _start_kfp(
+    stack: ProcessStack, plane: ControlPlane, folder: Path, multi_user: bool, known_images: Sequence[str]
+) -> str:
     command: list[str | Path] = [
         sys.executable,
         "-m",
@@ -245,6 +251,7 @@ def _start_kfp(stack: ProcessStack, plane: ControlPlane, folder: Path, multi_use
         KFP_NAMESPACE,
     ]
     command += [*(["--multi-user"] if multi_user else []), "--workdir", folder / "kfp"]
+    command += [part for prefix in known_images for part in ("--known-image", prefix)]
     child = stack.start("kfp", command, folder / "logs" / "kfp.log", cwd=ROOT)
     return child.wait_for_line(r"KFP stand-in: (http://[^,\s]+).*", START_SECONDS)[1]
 

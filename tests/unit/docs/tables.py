@@ -17,6 +17,7 @@ from typing import Any
 import click
 from prometheus_client import REGISTRY
 
+from tests.cluster.settings import Settings as E2eSettings
 from trainandserve import metrics
 from trainandserve.cli.program import program
 from trainandserve.crd import definition
@@ -74,10 +75,19 @@ def settings() -> str:
     return table(("Variable", "Default", "What it says"), rows)
 
 
+def e2e() -> str:
+    """Every setting of the suite on a cluster."""
+    rows = [
+        (f"`TAS_E2E_{name.upper()}`", _default(name, field.default), field.description or "")
+        for name, field in E2eSettings.model_fields.items()
+    ]
+    return table(("Variable", "Default", "What it says"), rows)
+
+
 def _default(name: str, value: object) -> str:
     if name == "trainer_image":
         return "this release's"
-    if value is None or value == ():
+    if value in (None, (), ""):
         return ""
     if isinstance(value, timedelta):
         return f"`{format_duration(value)}`"
@@ -195,6 +205,7 @@ PLACES = (
     Place("docs/operations.md", "settings", settings),
     Place("docs/operations.md", "metrics", metric_table),
     Place("docs/cli.md", "commands", commands),
+    Place("docs/testing.md", "e2e", e2e),
     Place("docs/trainer.md", "parameters", parameters),
     Place("docs/trainer.md", "tabular", tabular_parameters),
     Place("docs/trainer.md", "reading", reading_parameters),

@@ -152,7 +152,7 @@ def test_every_alert_says_what_to_do() -> None:
 @of(PAGES)
 def test_settings_metrics_alerts_and_reasons_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
-    settings = set(re.findall(r"`(TAS_[A-Z0-9_]+)`", tables.settings()))
+    settings = set(re.findall(r"`(TAS_[A-Z0-9_]+)`", tables.settings() + tables.e2e()))
     assert set(re.findall(r"`(TAS_[A-Z0-9_]+)`", text)) <= settings
     assert set(re.findall(r"`(trainandserve_[a-z_]+)`", text)) <= set(tables.metric_names()) | {
         name.removesuffix("_total") for name in tables.metric_names()
