@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import pytest
@@ -136,13 +138,141 @@ def test_the_prometheus_operator_gets_the_same_rules() -> None:
     assert rule["spec"]["groups"] == groups()
 
 
-@pytest.mark.timeout(1800)
-def test_prometheus_itself_can_read_every_expression() -> None:
-    asked = list(expressions())
+# --- Prometheus' own code -----------------------------------------------------------------------------------------
+
+SERVING = 'trainandserve_conditions{type="ModelServed",status="True",reason="Proven"}'
+
+
+def condition(kind: str, status: str, reason: str) -> str:
+    return f'trainandserve_conditions{{type="{kind}",status="{status}",reason="{reason}",namespace="ops"}}'
+
+
+@dataclass(frozen=True)
+class World:
+    """Series and their values, a minute apart, in Prometheus' own notation; and what comes of them.
+
+    Attributes
+    ----------
+    raised
+        Each alert with the first minute at which it fires.
+    says
+        A part of the summary.
+    """
+
+    series: dict[str, str]
+    raised: dict[str, int]
+    says: str = ""
+    leads: bool = True
+
+
+def failing(result: str) -> str:
+    return f'trainandserve_actions_total{{action="ApplyInferenceService",result="{result}",namespace="ops"}}'
+
+
+PASSES = 'trainandserve_passes_total{result="error",namespace="ops"}'
+AGE = 'trainandserve_queue_oldest_seconds{namespace="ops"}'
+UNREACHABLE = condition("Ready", "True", "PipelinesUnreachable")
+WORLDS = {
+    "nothing is wrong": World({SERVING: "5x60", PASSES: "0x60", AGE: "0x60", failing("done"): "0+1x60"}, {}),
+    "nobody holds the lease": World(
+        {"trainandserve_leading{pod='a'}": "0x60", "trainandserve_leading{pod='b'}": "0x60"},
+        {"TrainAndServeNobodyLeads": 5},
+        leads=False,
+    ),
+    "no operator is there at all": World({}, {"TrainAndServeNobodyLeads": 5}, leads=False),
+    "the lease changes hands": World(
+        {"trainandserve_leading{pod='a'}": "1x10 0x50", "trainandserve_leading{pod='b'}": "0x12 1x48"},
+        {},
+        leads=False,
+    ),
+    "what served has no ready pod": World(
+        {condition("Ready", "False", "NotAnswering"): "0x4 2x56"},
+        {"TrainAndServeNotServing": 5 + 10},
+        says="2 resources have a model server without a ready pod",
+    ),
+    "what served has no ready pod for a moment": World(
+        {condition("Ready", "False", "NotAnswering"): "1x8 0x5 1x8 0x39"}, {}
+    ),
+    "a first version was rejected": World(
+        {condition("Stalled", "True", "Rejected"): "1x60"},
+        {"TrainAndServeGivenUp": 15},
+        says="1 resources serve nothing and will not change by themselves (Rejected)",
+    ),
+    "a run does not move": World(
+        {condition("ModelTrained", "Unknown", "RunStuck"): "1x60"}, {"TrainAndServeRunStuck": 30}
+    ),
+    "a run does not move for twenty minutes": World(
+        {condition("ModelTrained", "Unknown", "RunStuck"): "1x20 0x40"}, {}
+    ),
+    "a newest version is not served": World(
+        {condition("ModelAccepted", "False", "Rejected"): "0x9 1x51"},
+        {"TrainAndServeVersionRejected": 10 + 5},
+    ),
+    "an edit does not come up": World(
+        {condition("ModelServed", "True", "RolloutStuck"): "1x60"}, {"TrainAndServeRolloutStuck": 5}
+    ),
+    "something outside does not answer": World(
+        {UNREACHABLE: "3x60"},
+        {"TrainAndServeSomethingMissing": 15},
+        says="3 resources wait for something outside (PipelinesUnreachable)",
+    ),
+    "something outside comes and goes": World({UNREACHABLE: "1x10 0x3 1x10 0x3 1x10 0x24"}, {}),
+    "most effects fail": World(
+        {failing("error"): "0+3x60", failing("done"): "0+1x60"},
+        {"TrainAndServeEffectsFail": 1 + 15},
+        says="More than half of the operator's ApplyInferenceService fail",
+    ),
+    "some effects fail": World({failing("error"): "0+1x60", failing("done"): "0+3x60"}, {}),
+    "passes fail all the time": World({PASSES: "0+1x60"}, {"TrainAndServePassesFail": 1 + 15}),
+    "a pass failed once": World({PASSES: "0x9 1x51"}, {}),
+    "somebody waits for the operator": World(
+        {AGE: "0+30x60"}, {"TrainAndServeQueueOld": 3 + 5}, says="A resource has been waiting 4m 0s"
+    ),
+}
+
+
+@functools.cache
+def prometheus() -> Json:
+    """What Prometheus makes of the expressions, the rule file and the worlds."""
+    series = [
+        world.series | ({"trainandserve_leading{pod='a'}": "1x60"} if world.leads else {})
+        for world in WORLDS.values()
+    ]
+    rules_file = (FOLDER / "alerts.yaml").read_text()
+    question = {"expressions": list(expressions()), "rules": rules_file, "series": series, "minutes": 60}
     done = subprocess.run(
-        [PROMQL.needed()], input=json.dumps(asked), check=True, capture_output=True, text=True, timeout=60
+        [PROMQL.needed()],
+        input=json.dumps(question),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
-    wrong = {
-        expression: said for expression, said in zip(asked, json.loads(done.stdout), strict=True) if said
+    found: Json = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.timeout(1800)
+def test_prometheus_itself_can_read_every_expression_and_the_rule_file() -> None:
+    read = zip(expressions(), prometheus()["expressions"], strict=True)
+    assert not {expression: said for expression, said in read if said}
+    assert not prometheus()["rules"]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", WORLDS)
+def test_an_alert_fires_when_it_should_and_only_then(name: str) -> None:
+    fired: list[Json] = prometheus()["alerts"][list(WORLDS).index(name)]
+    first: dict[str, Json] = {}
+    for one in fired:
+        first.setdefault(one["labels"]["alertname"], one)
+    assert {alert: one["minute"] for alert, one in first.items()} == WORLDS[name].raised
+    for one in first.values():
+        assert WORLDS[name].says in one["annotations"]["summary"]
+        assert "<error" not in str(one) and "<no value>" not in str(one)
+
+
+def test_every_alert_has_a_world_that_raises_it() -> None:
+    assert {alert for world in WORLDS.values() for alert in world.raised} == {
+        rule["alert"] for rule in rules()
     }
-    assert not wrong
