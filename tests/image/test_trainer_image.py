@@ -10,7 +10,7 @@ import pytest
 
 from requirements import sbom
 from sandbox.s3 import S3Server
-from tests.api.operator_path.storage import ACCESS_KEY, SECRET_KEY, Storage
+from tests.api.operator_path.storage import ACCESS_KEY, SECRET_KEY, Storage, new_bucket
 from tests.image import confinement
 from tests.image.conftest import Rooms
 from tests.image.images import Image
@@ -43,7 +43,7 @@ def test_started_by_hand_it_says_how_it_is_used(trainer_image: Image, rooms: Roo
 
 @pytest.fixture
 def storage(bucket: S3Server, tmp_path: Path) -> Storage:
-    return Storage(bucket, f"images-{abs(hash(tmp_path))}")
+    return new_bucket(bucket, f"images-{abs(hash(tmp_path))}")
 
 
 def access(storage: Storage) -> dict[str, str]:
