@@ -34,9 +34,10 @@ for file in /etc/hosts /etc/resolv.conf; do
     mount --bind "$file" "$root$file"
 done
 while [ "$1" != -- ]; do                     # what is mounted, and where
-    mkdir -p "$root$2"
-    mount --bind "$1" "$root$2"
-    mount -o "remount,bind,${3}" "$root$2"
+    place=$root$(chroot "$root" readlink -m "$2")    # /var/run is a link, and not to this machine's /run
+    mkdir -p "$place"
+    mount --bind "$1" "$place"
+    mount -o "remount,bind,${3}" "$place"
     shift 3
 done
 shift
