@@ -287,8 +287,6 @@ BAD: tuple[Change, ...] = (
     Change("a field in the wrong case", "spec.historylimit", 3, 'unknown field "spec.historylimit"'),
     Change("triggers", "spec.triggers", {"schedule": {}}, 'unknown field "spec.triggers"'),
     Change("a rollout", "spec.serving.rollout", {}, 'unknown field "spec.serving.rollout"'),
-    Change("a pinned version", "spec.serving.pinnedVersion", 3, 'unknown field "spec.serving.pinnedVersion"'),
-    Change("approval", "spec.evaluation.approval", "Manual", 'unknown field "spec.evaluation.approval"'),
     Change("a namespace for data", "spec.data.namespace", "prod", 'unknown field "spec.data.namespace"'),
     Change(
         "a namespace for storage", "spec.storage.namespace", "a", 'unknown field "spec.storage.namespace"'

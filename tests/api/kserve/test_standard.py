@@ -593,6 +593,7 @@ async def test_a_max_replicas_change_leaves_the_observed_generation_behind_for_g
     assert (found["metadata"]["generation"], found["status"]["observedGeneration"]) == (2, 1)
 
 
+@pytest.mark.campaign  # `make demo` asks the same server through three updates
 async def test_kserves_own_server_serves_tensorflow_models_and_an_update_loses_no_request(
     ns: Namespace, s3: S3Server, tmp_path: Path
 ) -> None:
