@@ -117,13 +117,13 @@ async def test_a_plan_for_a_file_says_what_the_operator_then_does_and_writes_not
 async def test_versions_are_approved_rolled_back_and_promoted(shared: Site, tas: Tas) -> None:
     by_hand = {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.5}], "approval": "Manual"}}
     await shared.apply("handled", **by_hand)
-    await shared.settles("handled", ModelAccepted="False/AwaitingApproval")
+    await shared.settles("handled", ModelAccepted="Unknown/AwaitingApproval")
     assert (await tas("rollback", "handled"))[0] == 5
     assert (await tas("approve", "handled"))[0] == 0
     await shared.serves("handled", 1)
 
     await shared.apply("handled", training={"parameters": {"epochs": 2}}, **by_hand)
-    await shared.settles("handled", ModelAccepted="False/AwaitingApproval")
+    await shared.settles("handled", ModelAccepted="Unknown/AwaitingApproval")
     assert (await tas("promote", "handled"))[0] == 0
     await shared.serves("handled", 2)
 
