@@ -208,12 +208,26 @@ class InferenceService:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """Predictions asked of the model server since it was seen to be settled."""
+class Pace:
+    """How long predictions take in the middle, in seconds, asked of both in the same moments of the last minute."""
 
-    state: Literal["answering", "failing", "skipped"]
+    mine: float
+    serving: float
+    asked: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Predictions asked of the model server since it was seen to be settled.
+
+    Wrong are answers with other predictions than the version made when it was evaluated.
+    """
+
+    state: Literal["answering", "failing", "wrong", "skipped"]
     since: datetime
     message: str = ""
+    pace: Pace | None = None
+    """Absent where no version serves beside it, or that one does not answer the same question."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +269,7 @@ class Policy:
     kfp_ui_url: str | None = None
     kfp_namespace: str = "kubeflow"
     istio_sidecar: bool | None = None
+    smoke_slowdown: float = 5.0
     pre_stop: timedelta = timedelta(seconds=6)
     pre_stop_runtimes_with_own: tuple[str, ...] = ()
 

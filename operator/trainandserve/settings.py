@@ -107,6 +107,16 @@ class Settings(BaseSettings):
         timedelta(seconds=10),
         description="How long predictions must be answered before a version counts as served.",
     )
+    smoke_tolerance: float = Field(
+        0.02,
+        ge=0,
+        description="How far a prediction may be from the one of the version's evaluation, as a part of the largest number in it.",
+    )
+    smoke_slowdown: float = Field(
+        5.0,
+        gt=0,
+        description="How many times as long as the version that serves the next one may take for a prediction.",
+    )
     deletion_patience: Seconds = Field(
         timedelta(minutes=10), description="How long the deletion of a resource waits for Kubeflow Pipelines."
     )

@@ -7,12 +7,17 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from ..durations import format_duration
-from ..observation import Deployment, InferenceService, Observation
+from ..observation import Deployment, InferenceService, Observation, Pace
 from ..resource import Rollout, Target
 from .workload import Place, applied_to, rolled_out
 
 PROBE_PAUSE = timedelta(seconds=1)
 LOOK_AGAIN = timedelta(seconds=5)
+_ENOUGH = 5
+"""Least number of predictions of both that their times are compared by."""
+
+_NEGLIGIBLE = 0.1
+"""Difference in seconds that never counts: so much is a matter of the machine and of the way there."""
 
 
 class Weight(Enum):
@@ -33,12 +38,20 @@ class Evidence:
     wake: datetime | None = None
 
 
+def looked_for(seen: Observation, rollout: Rollout) -> bool:
+    """Whether what was seen of pods and predictions is of this stage: one that begins in this pass was not looked at yet."""
+    before = seen.resource.status.rollout
+    return before is not None and (before.run_id, before.stage) == (rollout.run_id, rollout.stage)
+
+
 def timed(seen: Observation, place: Place, rollout: Rollout, target: Target, now: datetime) -> Rollout:
     """The rollout with the clock of its stage running, or stopped: only what a version could do counts.
 
     It stands while nothing was applied yet (whoever refused it or did not answer), while the resource is suspended, and while
     the cluster has no room; the time for the proof begins anew after that.
     """
+    if not looked_for(seen, rollout):
+        return rollout
     could = applied_to(seen, place.service, target) and not seen.resource.spec.suspend
     message = hindrance(seen, place, target) or (seen.server_trouble.message if seen.server_trouble else None)
     if not could or hindrance(seen, place, target):
@@ -83,9 +96,26 @@ def _answers(seen: Observation, late: bool, now: datetime) -> Evidence:
         return Evidence(Weight.FAILED, words) if late else again
     if probe.state == "skipped":
         return Evidence(Weight.PROVEN, f"Deployment settled; predictions were not tried: {probe.message}")
-    if probe.state == "answering" and now - probe.since >= seen.policy.proof_duration:
+    long_enough = now - probe.since >= seen.policy.proof_duration
+    if probe.state == "wrong" and (late or long_enough):
+        return Evidence(Weight.FAILED, f"its predictions are wrong: {probe.message}")
+    if probe.state == "answering" and long_enough and (slow := _slow(seen, probe.pace)):
+        return Evidence(Weight.FAILED, slow) if late else again
+    if probe.state == "answering" and long_enough:
         words = f"Deployment settled; predictions answered for {seen.policy.proof_duration.seconds} s"
         return Evidence(Weight.PROVEN, words)
     if late and probe.state == "failing":
         return Evidence(Weight.FAILED, f"predictions fail: {probe.message}")
     return again
+
+
+def _slow(seen: Observation, pace: Pace | None) -> str | None:
+    """In words, that the version takes much longer for a prediction than the one that serves; None where it does not."""
+    if pace is None or pace.asked < _ENOUGH:
+        return None
+    if pace.mine <= seen.policy.smoke_slowdown * pace.serving or pace.mine - pace.serving < _NEGLIGIBLE:
+        return None
+    return (
+        f"a prediction takes {pace.mine:.2g} s, with the version that serves {pace.serving:.2g} s: more than "
+        f"{seen.policy.smoke_slowdown:g} times as long"
+    )

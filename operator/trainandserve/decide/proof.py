@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from .. import reasons
 from ..observation import Deployment, InferenceService, Observation
 from ..plan import Note, Plan
-from ..resource import Rollout, Served, Status, Target
-from .evidence import PROBE_PAUSE, Weight, timed, weigh
+from ..resource import Served, Status, Target
+from .evidence import PROBE_PAUSE, Weight, looked_for, timed, weigh
 from .way_back import go_back
 from .workload import applied, in_place, users_place
 
@@ -25,7 +25,7 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
         return _keep_watch(seen, plan, now)
     if plan.status.rollout is None or plan.status.rollout.stage == "Proving":
         return plan
-    if not _looked_for(seen, plan.status.rollout):
+    if not looked_for(seen, plan.status.rollout):
         return plan.then(wake=now + PROBE_PAUSE) if applied(seen, served.target) else plan
     place = users_place(seen)
     rollout = timed(seen, place, plan.status.rollout, served.target, now)
@@ -36,12 +36,6 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
     if found.weight is Weight.FAILED and not seen.resource.spec.suspend:
         return go_back(seen, plan, served.target, found.words, now)
     return plan.then(wake=found.wake)
-
-
-def _looked_for(seen: Observation, rollout: Rollout) -> bool:
-    """Whether what was seen of pods and predictions is of this stage: one that begins in this pass was not looked at yet."""
-    before = seen.resource.status.rollout
-    return before is not None and (before.run_id, before.stage) == (rollout.run_id, rollout.stage)
 
 
 def _observed(seen: Observation, status: Status) -> Status:

@@ -13,7 +13,7 @@ from ..inference_service import candidate_manifest, differs, left_over
 from ..names import candidate_service
 from ..observation import InferenceService, Observation, Unknown
 from ..plan import ApplyCandidateService, DeleteCandidateService, Plan
-from ..resource import Rollout, Served, Target
+from ..resource import Rollout, RolloutStage, Served, Status, Target
 from .evidence import Weight, timed, weigh
 from .way_back import go_back
 from .workload import Place, applied, candidates_place, foreign, users_place
@@ -27,7 +27,7 @@ def roll_out(seen: Observation, plan: Plan, now: datetime) -> Plan:
         return _clear_up(seen, plan.then(status=plan.status.changed(rollout=None)))
     rollout = plan.status.rollout
     if rollout is None or rollout.run_id != target.run_id:
-        rollout = _begun(seen, served, target)
+        rollout = _begun(seen, served, target, now)
         plan = plan.then(status=plan.status.changed(rollout=rollout))
     return (
         _prove_apart(seen, plan, rollout, target, now)
@@ -36,20 +36,25 @@ def roll_out(seen: Observation, plan: Plan, now: datetime) -> Plan:
     )
 
 
+def proven_apart(status: Status) -> bool:
+    """Whether a version is being proven without users now."""
+    return status.rollout is not None and status.rollout.stage == "Proving"
+
+
 def place_of_proof(seen: Observation) -> Place:
     """Where the target is to be proven now."""
-    rollout = seen.resource.status.rollout
-    return candidates_place(seen) if rollout and rollout.stage == "Proving" else users_place(seen)
+    return candidates_place(seen) if proven_apart(seen.resource.status) else users_place(seen)
 
 
-def _begun(seen: Observation, served: Served, target: Target) -> Rollout:
-    """A rollout at its first stage.
+def _begun(seen: Observation, served: Served, target: Target, now: datetime) -> Rollout:
+    """A rollout at its first stage. Its clock runs, for it is applied in the same pass; the next one stops it if it was not.
 
     Nothing is proven apart where nothing serves yet (the first version ever, a status that was lost), or where users are being
     sent to the target already.
     """
     at_once = served.version is None or applied(seen, target) or _candidate(seen) is None
-    return Rollout(version=target.version, run_id=target.run_id, stage="Promoting" if at_once else "Proving")
+    stage: RolloutStage = "Promoting" if at_once else "Proving"
+    return Rollout(version=target.version, run_id=target.run_id, stage=stage, since=now)
 
 
 def _candidate(seen: Observation) -> str | None:
@@ -70,7 +75,7 @@ def _prove_apart(seen: Observation, plan: Plan, rollout: Rollout, target: Target
         return asked
     found = weigh(seen, place, rollout, target, now)
     if found.weight is Weight.PROVEN:
-        status = plan.status.changed(rollout=rollout.changed(stage="Promoting", since=None, message=None))
+        status = plan.status.changed(rollout=rollout.changed(stage="Promoting", since=now, message=None))
         return _clear_up(seen, plan.then(status=status))
     if found.weight is Weight.FAILED:
         return _reject(seen, plan, target, found.words, now)

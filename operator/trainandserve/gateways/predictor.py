@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import aiohttp
@@ -28,8 +29,11 @@ _ANSWER_LIMIT = 4 * 1024 * 1024
 class Answer:
     """What came of one request for predictions."""
 
-    state: Literal["answering", "failing", "skipped"]
+    state: Literal["answering", "failing", "wrong", "skipped"]
     message: str = ""
+    predictions: list[Any] | None = None
+    """As the V1 protocol gives them; None where none were asked for."""
+    seconds: float = 0.0
 
 
 class Predictor:
@@ -72,7 +76,8 @@ class Predictor:
             words = f"{brief(url, 120)} is not where predictions are asked for: TAS_PREDICTOR_HOSTS lists the hosts"
             return Answer("skipped", words)
         path = f"/v1/models/{name}"
-        body = {"instances": list(sample["instances"])[:1]} if sample and sample.get("instances") else None
+        body = {"instances": sample["instances"]} if sample and sample.get("instances") else None
+        began = time.perf_counter()
         method, path = ("POST", f"{path}:predict") if body else ("GET", path)
         try:
             async with self._http.request(
@@ -92,7 +97,7 @@ class Predictor:
         if answer.status != 200:
             # Not what it said: the address comes from a status that others may write, and a condition is for many to read.
             return Answer("failing", f"predictions are answered with status {answer.status}")
-        return _read(data, predicted=body is not None)
+        return replace(_read(data, predicted=body is not None), seconds=time.perf_counter() - began)
 
 
 def _server(url: str, namespace: str, hosts: tuple[str, ...]) -> URL | None:
@@ -140,6 +145,9 @@ def _read(data: bytes, *, predicted: bool) -> Answer:
         answer = json.loads(data)
     except ValueError:
         return Answer("failing", "the answer is no JSON")
-    if predicted and not (isinstance(answer, dict) and answer.get("predictions")):
+    if not predicted:
+        return Answer("answering")
+    found = answer.get("predictions") if isinstance(answer, dict) else None
+    if not isinstance(found, list) or not found:
         return Answer("failing", "the answer has no predictions")
-    return Answer("answering")
+    return Answer("answering", predictions=found)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from ..cache import Key
 from ..decide.looks import Known, Look, first_looks, next_run, second_looks
@@ -22,15 +20,15 @@ from ..observation import (
     KfpRun,
     Observation,
     Reading,
-    Result,
     Unknown,
     Workflow,
 )
-from ..resource import Target, TrainAndServe
+from ..resource import TrainAndServe
+from .predictions import probe
 from .preflight import preflight
 from .recovery import recover
 from .results import read_checked
-from .troubles import run_pods, server_trouble
+from .troubles import run_pods, server_pods, server_trouble
 from .versions import find_version, own_folders
 from .workflows import live_workflows
 from .world import Memory, World
@@ -123,7 +121,7 @@ async def _look(
         Look.RESULT: lambda: _result(world, seen),
         Look.PINNED: lambda: _pinned(world, seen),
         Look.VERSIONS: lambda: _versions(world, seen, memory),
-        Look.PROBE: lambda: _probe(world, seen, memory, now),
+        Look.PROBE: lambda: probe(world, seen, memory, now),
         Look.SERVER_PODS: lambda: _server_pods(world, seen),
         Look.RECOVERY: lambda: _recovery(world, seen),
     }
@@ -212,31 +210,6 @@ async def _versions(world: World, seen: Observation, memory: Memory) -> dict[str
     return {"versions": found}
 
 
-async def _probe(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:
-    target = seen.resource.status.served.target if seen.resource.status.served else None
-    service = place_of_proof(seen).service
-    if target is None or not isinstance(service, InferenceService):
-        return {}
-    url = service.address or service.url
-    if not url:
-        return {}
-    sample = await _sample(world, seen.resource, target, memory)
-    name = str(service.metadata["name"])
-    answer = await world.predictor.ask(url, seen.resource.metadata.namespace, name, sample)
-    return {"probe": memory.answers.take(f"{name}/{target.run_id}", answer, now)}
-
-
-async def _sample(
-    world: World, resource: TrainAndServe, target: Target, memory: Memory
-) -> Mapping[str, Any] | None:
-    """The sample input of a version's result file, read once."""
-    if target.run_id not in memory.samples:
-        prefix = target.uri.removesuffix("model/")
-        result = await read_checked(world, resource, prefix, target.version, target.run_id)
-        memory.samples = {target.run_id: result.sample if isinstance(result, Result) else None}
-    return memory.samples[target.run_id]
-
-
 async def _server_pods(world: World, seen: Observation) -> dict[str, object]:
     target = seen.resource.status.served.target if seen.resource.status.served else None
     if target is None:
@@ -244,9 +217,8 @@ async def _server_pods(world: World, seen: Observation) -> dict[str, object]:
     service = place_of_proof(seen).service
     if not isinstance(service, InferenceService):
         return {}
-    namespace, name = seen.resource.metadata.namespace, str(service.metadata["name"])
     try:
-        return {"server_trouble": await server_trouble(world, namespace, name, target)}
+        return {"server_trouble": server_trouble(await server_pods(world, service, target))}
     except GatewayError:
         return {}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import names, reasons
 from ..gateways.errors import brief
-from ..observation import Problem, RunPods, ServerTrouble
+from ..observation import InferenceService, Problem, RunPods, ServerTrouble
 from ..resource import Run, Target
 from ..steps import is_executor, step_of
 from .workflows import WORKFLOWS, run_namespace
@@ -117,14 +117,31 @@ def _node_step(node: Json, nodes: Sequence[Json]) -> str:
     return inner[-1].removesuffix("-driver") if inner else str(node.get("displayName", "?")).split("(")[0]
 
 
-async def server_trouble(world: World, namespace: str, name: str, target: Target) -> ServerTrouble | None:
-    """Why an InferenceService's pods of the target are not ready; None where nothing is wrong, or none are there yet."""
-    selector = f"{names.INFERENCE_SERVICE_LABEL}={name}"
+async def server_pods(world: World, service: InferenceService, target: Target) -> list[Json]:
+    """An InferenceService's pods of the target's run.
+
+    Raises
+    ------
+    GatewayError
+        The API server does not answer, or does not let the operator look.
+    """
+    namespace = service.metadata["namespace"]
+    selector = f"{names.INFERENCE_SERVICE_LABEL}={service.metadata['name']}"
     pods = await world.kubernetes.list_all(f"/api/v1/namespaces/{namespace}/pods", selector)
-    new = [
+    return [
         pod for pod in pods if (pod["metadata"].get("annotations") or {}).get(names.RUN_ID) == target.run_id
     ]
-    found = [trouble for pod in new if (trouble := _server_pod(pod))]
+
+
+def restarts(pods: Sequence[Json]) -> int:
+    """How often containers of these pods were started again."""
+    containers = (one for pod in pods for one in pod.get("status", {}).get("containerStatuses") or ())
+    return sum(int(one.get("restartCount") or 0) for one in containers)
+
+
+def server_trouble(pods: Sequence[Json]) -> ServerTrouble | None:
+    """Why pods of a model server are not ready; None where nothing is wrong with them, or none are there yet."""
+    found = [trouble for pod in pods if (trouble := _server_pod(pod))]
     for_good = next((trouble for trouble in found if trouble.for_good), None)
     return for_good or next(iter(found), None)
 
@@ -138,6 +155,8 @@ def _server_pod(pod: Json) -> ServerTrouble | None:
         for container in status.get(kind) or ():
             waiting = (container.get("state") or {}).get("waiting") or {}
             ended = _ended(container)
+            if (container.get("state") or {}).get("terminated", {}).get("exitCode") == 0:
+                continue  # an initializer that was tried again and has done its work
             if ended is None and waiting.get("reason") not in _WAITING_TROUBLE:
                 continue
             words = brief(

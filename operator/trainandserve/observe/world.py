@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ..cache import Cache
 from ..gateways.kfp import Kfp
 from ..gateways.kubernetes import Kubernetes
-from ..gateways.predictor import Answer, Predictor
+from ..gateways.predictor import Predictor
 from ..gateways.s3 import S3
-from ..observation import Policy, Probe, Problem
+from ..observation import Policy, Problem
 from ..rate import Rate
 from ..settings import Settings
 from ..slots import Slots
+from .answers import Answers
 
 
 class NotLeadingError(Exception):
@@ -48,30 +49,6 @@ class World:
         """
         if not self.leading():
             raise NotLeadingError("the lease was lost")
-
-
-_STEADY = timedelta(seconds=5)
-"""Longest time between two answers that follow one another; one is asked for every second."""
-
-
-@dataclass
-class Answers:
-    """Since when a model server answers without a failure, where one is being proven: one place and version at a time."""
-
-    of: str = ""
-    since: datetime | None = None
-    last: datetime | None = None
-
-    def take(self, of: str, answer: Answer, now: datetime) -> Probe:
-        """Take one answer; `since` tells from when on every one was right."""
-        if answer.state != "answering":
-            self.since = None
-            return Probe(answer.state, now, answer.message)
-        steady = of == self.of and self.last is not None and now - self.last <= _STEADY
-        if self.since is None or not steady:
-            self.since = now
-        self.of, self.last = of, now
-        return Probe("answering", self.since)
 
 
 @dataclass

@@ -12,7 +12,10 @@ from tests.api.operator_path.training import Lesson
 CRASH = {"crash": True, "message": "no such op: Frobnicate"}
 
 
-@pytest.mark.parametrize("model", [CRASH, {"failPredict": True}], ids=["crash", "no answers"])
+WRONG = {"predictions": [{"version": 7}]}
+
+
+@pytest.mark.parametrize("model", [CRASH, {"failPredict": True}, WRONG], ids=["crash", "no answers", "wrong"])
 async def test_a_version_that_cannot_serve_never_meets_users(
     shared: Site, model: dict[str, object], request: pytest.FixtureRequest
 ) -> None:
@@ -20,7 +23,7 @@ async def test_a_version_that_cannot_serve_never_meets_users(
     await shared.apply(name)
     status = await shared.serves(name, 1)
     before = await shared.service(name)
-    shared.lesson(name, Lesson(model=model))
+    shared.lesson(name, Lesson(model=model, predictions=[{"version": 2}]))
     async with Traffic.on(status["served"]["url"], name) as traffic:
         await shared.apply(name, training={"parameters": {"epochs": 2}})
         status = await shared.settles(name, ModelAccepted="False/FailedToServe", Ready="True/FailedToServe")
@@ -30,6 +33,8 @@ async def test_a_version_that_cannot_serve_never_meets_users(
     assert set(traffic.versions) == {1}
     if model == CRASH:
         assert "no such op: Frobnicate" in message(status, "ModelAccepted")
+    if model == WRONG:
+        assert "predictions are wrong: sample 1 of 1" in message(status, "ModelAccepted")
     after = await shared.service(name)
     assert before and after and after["metadata"]["generation"] == before["metadata"]["generation"]
     assert shared.recorder.services_made(f"{name}-candidate") == 1

@@ -25,6 +25,8 @@ class Lesson:
     ----------
     model
         What the fake model server is told (fake.json); see `sandbox.kserve.fakes`.
+    predictions
+        What the result file says of the sample; if None, what the fake model server answers.
     fails
         A step and the last words of its process.
     failures
@@ -35,6 +37,7 @@ class Lesson:
 
     metrics: dict[str, float | None] = field(default_factory=lambda: {"accuracy": 0.9})
     model: dict[str, Any] | None = None
+    predictions: list[Any] | None = None
     fails: tuple[str, str] | None = None
     failures: int = 1_000_000
     holds: str | None = None
@@ -96,7 +99,7 @@ class Training:
             "runId": given["run_id"],
             "metrics": lesson.metrics,
             "samples": 10,
-            "sample": {"instances": [[1.0]], "predictions": [[0.5]]},
+            "sample": {"instances": [[1.0]], "predictions": _predictions(lesson, version)},
             "manifest": manifest,
             "data": {"uri": "data", "digest": given["data_digest"], "objects": 1, "bytes": 1},
             "lineage": _lineage(given),
@@ -109,6 +112,13 @@ class Training:
         """The version that serves, on the same data: here, what it was when it was trained."""
         content = self._storage.get(self._storage.key(uri).removesuffix("model/") + result.NAME)
         return {"version": version, "uri": uri, "metrics": json.loads(content)["metrics"]}
+
+
+def _predictions(lesson: Lesson, version: int) -> list[Any]:
+    if lesson.predictions is not None:
+        return lesson.predictions
+    found: list[Any] = (lesson.model or {}).get("predictions") or [{"version": version}]
+    return found
 
 
 def _lineage(given: Any) -> dict[str, Any]:

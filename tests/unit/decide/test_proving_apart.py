@@ -21,7 +21,7 @@ from tests.unit.builders import (
 from tests.unit.decide.table import Row, follows, row, table
 from trainandserve import reasons
 from trainandserve.decide.looks import Known, Look, first_looks
-from trainandserve.observation import ABSENT, InferenceService, Probe, Problem, ServerTrouble
+from trainandserve.observation import ABSENT, InferenceService, Pace, Probe, Problem, ServerTrouble
 from trainandserve.resource import Served
 
 idle = a_situation().sees(preflight=None)
@@ -36,11 +36,20 @@ def answering(ago: float) -> Probe:
     return Probe("answering", NOW - seconds(ago))
 
 
+def wrong(ago: float) -> Probe:
+    return Probe("wrong", NOW - seconds(ago), "sample 1 of 5 has another prediction than at its evaluation")
+
+
+def at_pace(mine: float, serving: float, asked: int = 10, ago: float = 10) -> Probe:
+    return replace(answering(ago), pace=Pace(mine, serving, asked))
+
+
 def changed(situation: Situation, **metadata: object) -> Situation:
     """Its second InferenceService is otherwise."""
     return situation.sees(candidate_service=situation.candidate_service(a_target(2), **metadata))
 
 
+PROMOTED = ("DeleteCandidateService", "Apply 2 over 7")
 REJECTED = {
     "served.target.version": 1,
     "candidate.verdict.reason": "FailedToServe",
@@ -53,7 +62,7 @@ APART = [
         "Ready.status": "True", "Reconciling.status": "True"}, wake=5),
     row("nor do settled ones without answers", settled, then={"rollout.stage": "Proving"}, wake=1),
     row("answers for 10 s prove it; its room is free before users are sent to it", settled.sees(probe=answering(10)),
-        "DeleteCandidateService", "Apply 2 over 7", then={"rollout.stage": "Promoting", "rollout.since": None, "served.version": 1}),
+        "DeleteCandidateService", "Apply 2 over 7", then={"rollout.stage": "Promoting", "rollout.since": NOW, "served.version": 1}),
     row("where answers cannot be asked for, users are all there is to prove it with", settled.sees(probe=Probe("skipped", NOW, "no way there")),
         "DeleteCandidateService", "Apply 2 over 7", then={"rollout.stage": "Promoting"}),
     row("what somebody edited there is put right", apart.sees(candidate_service=apart.candidate_service(a_target(1))), "ApplyCandidate 2 over 8",
@@ -66,6 +75,18 @@ APART = [
     row("a version that does not come up is rejected; users never met it", due, "DeleteCandidateService", then=REJECTED, events=["RolledBack"]),
     row("so is one whose answers fail", due.sees(candidate_deployment=a_deployment(2), probe=Probe("failing", NOW, "status 500")),
         "DeleteCandidateService", then=REJECTED | {"candidate.verdict.message": "predictions fail: status 500"}, events=["RolledBack"]),
+    row("one wrong answer may have been meant for another pod", settled.sees(probe=wrong(9)), then={"rollout.stage": "Proving"}, wake=1),
+    row("nothing but wrong ones for as long as right ones would prove it reject it", settled.sees(probe=wrong(10)), "DeleteCandidateService",
+        then=REJECTED | {"candidate.verdict.message": "its predictions are wrong: sample 1 of 5 has another prediction than at its evaluation"},
+        events=["RolledBack"]),
+    row("one that takes much longer than the version that serves is not proven", settled.sees(probe=at_pace(1.2, 0.2)),
+        then={"rollout.stage": "Proving"}, wake=1),
+    row("and rejected in the end", due.sees(candidate_deployment=a_deployment(2), probe=at_pace(1.2, 0.2)), "DeleteCandidateService",
+        then=REJECTED | {"candidate.verdict.message":
+            "a prediction takes 1.2 s, with the version that serves 0.2 s: more than 5 times as long"}, events=["RolledBack"]),
+    row("one that takes five times as long may", settled.sees(probe=at_pace(1.0, 0.2)), *PROMOTED),
+    row("milliseconds are no matter, however many times as long", settled.sees(probe=at_pace(0.09, 0.001)), *PROMOTED),
+    row("a few answers are too few to compare", settled.sees(probe=at_pace(9.0, 0.1, asked=4)), *PROMOTED),
     row("a load that failed for good does not wait for the deadline", apart.sees(server_trouble=ServerTrouble("exit code 1", for_good=True)),
         "DeleteCandidateService", then=REJECTED, events=["RolledBack"]),
     row("one that a webhook denied is rejected", apart.sees(candidate_service=ABSENT,
@@ -91,7 +112,7 @@ APART = [
     row("the one before users comes back if somebody deletes it", apart.sees(inference_service=ABSENT), "Apply 1 over nothing",
         then={"rollout.stage": "Proving"}),
     row("a newer accepted version takes its place", apart.judged(3), "ApplyCandidate 3 over 8",
-        then={"rollout.version": 3, "rollout.stage": "Proving", "rollout.since": None, "served.version": 1}),
+        then={"rollout.version": 3, "rollout.stage": "Proving", "rollout.since": NOW, "served.version": 1}),
     row("what is left of a rollout is cleared up", proven.sees(candidate_service=proven.candidate_service(a_target(2))), "DeleteCandidateService",
         then={"rollout": None}),
     row("but nothing of somebody else's", changed(proven, ownerReferences=[])),
