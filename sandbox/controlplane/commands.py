@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sandbox.controlplane.credentials import CONTROLLERS as CONTROLLERS_USER
 from sandbox.controlplane.credentials import Credentials
@@ -15,7 +17,7 @@ CONTROLLERS = (
     "serviceaccount-controller",
     "root-ca-certificate-publisher-controller",
 )
-AUDIT_POLICY = {
+AUDIT_POLICY: dict[str, Any] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
@@ -43,7 +45,11 @@ def etcd(program: Path, data: Path, port: int, peer_port: int) -> list[str]:
 
 
 def api_server(program: Path, credentials: Credentials, port: int, etcd_port: int) -> list[str]:
-    """An API server with RBAC, the default admission and static tokens."""
+    """An API server with RBAC, static tokens, the default admission and one more.
+
+    OwnerReferencesPermissionEnforcement is off by default and on in OpenShift and others: who blocks the deletion of an owner needs a
+    right on that owner's finalizers.
+    """
     return [
         str(program),
         f"--etcd-servers=http://{LOOPBACK}:{etcd_port}",
@@ -54,6 +60,7 @@ def api_server(program: Path, credentials: Credentials, port: int, etcd_port: in
         f"--tls-private-key-file={credentials.server_key}",
         f"--token-auth-file={credentials.token_file}",
         "--authorization-mode=RBAC",
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         "--allow-privileged=true",  # as clusters do; the admission of PodSecurity decides
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={credentials.service_account_key}",
@@ -63,10 +70,19 @@ def api_server(program: Path, credentials: Credentials, port: int, etcd_port: in
     ]
 
 
-def audit(log: Path, folder: Path) -> list[str]:
-    """What the API server needs besides to write `log`; its policy goes into `folder`."""
+def audit(log: Path, folder: Path, resources: Sequence[str] = ()) -> list[str]:
+    """What the API server needs besides to write `log`; its policy goes into `folder`.
+
+    Parameters
+    ----------
+    resources
+        Of the core group; requests for others are not written. None: all are.
+    """
     policy = folder / "audit-policy.json"
-    policy.write_text(json.dumps(AUDIT_POLICY))
+    *others, last = AUDIT_POLICY["rules"]
+    if resources:
+        last = {**last, "resources": [{"group": "", "resources": list(resources)}]}
+    policy.write_text(json.dumps(AUDIT_POLICY | {"rules": [*others, last]}))
     return [f"--audit-log-path={log}", f"--audit-policy-file={policy}"]
 
 

@@ -47,19 +47,32 @@ class ControlPlane:
         What signed the API server's certificate (PEM).
     logs
         The folder of the programs' logs.
+    audit_log
+        Who asked for what; None where it is not written.
+    store
+        URL of etcd, which asks nobody who they are: for putting in what an earlier release stored.
     """
 
-    def __init__(self, folder: Path, binaries: Binaries, stack: ProcessStack, audit_log: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        binaries: Binaries,
+        stack: ProcessStack,
+        audit_log: Path | None,
+        audited: Sequence[str],
+    ) -> None:
         self._folder = folder
         self._binaries = binaries
         self._stack = stack
-        self._audit_log = audit_log
+        self.audit_log = audit_log
+        self._audited = audited
         self._credentials = Credentials.in_folder(folder / "credentials")
         self.kubeconfig = folder / "kubeconfig"
         self.logs = folder / "logs"
         self.ca_file = self._credentials.ca_file
         self.token = self._credentials.token(ADMIN)
         self.server = ""
+        self.store = ""
 
     @classmethod
     @contextlib.contextmanager
@@ -68,6 +81,7 @@ class ControlPlane:
         directory: Path,
         *,
         audit_log: Path | None = None,
+        audited: Sequence[str] = (),
         crds: Iterable[dict[str, Any]] = (),
         port: int = 0,
         binaries: Binaries | None = None,
@@ -80,6 +94,8 @@ class ControlPlane:
         ----------
         audit_log
             Where the API server writes one JSON line per request (who, what, answer; no bodies); off if None.
+        audited
+            Resources of the core group, requests for which are written there; all requests if empty.
         crds
             Custom resource definitions to install before the controllers start. The garbage collector looks
             for new kinds only every 30 s, so those installed later are not collected at once.
@@ -98,7 +114,8 @@ class ControlPlane:
         folder = directory.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         with ProcessStack() as stack:
-            plane = cls(folder, binaries or find_or_build(), stack, audit_log and audit_log.absolute())
+            log = audit_log and audit_log.absolute()
+            plane = cls(folder, binaries or find_or_build(), stack, log, audited)
             try:
                 plane._start(list(crds), port)
                 yield plane
@@ -165,9 +182,10 @@ class ControlPlane:
 
         _, port = self._run("etcd", command, listening, 0)
         self._etcd_port = port
+        self.store = f"http://127.0.0.1:{port}"
 
     def _start_api_server(self, wanted_port: int) -> None:
-        audit = commands.audit(self._audit_log, self._folder) if self._audit_log else []
+        audit = commands.audit(self.audit_log, self._folder, self._audited) if self.audit_log else []
 
         def command(port: int) -> list[str]:
             program = self._binaries.api_server

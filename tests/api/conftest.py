@@ -29,8 +29,10 @@ def all_crds() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane that all tests of this process share; keep to your own `namespace`."""
-    with ControlPlane.started(tmp_path_factory.mktemp("plane"), crds=all_crds()) as started:
+    """A control plane that all tests of this process share; keep to your own `namespace`. It writes down who asks for Secrets."""
+    folder = tmp_path_factory.mktemp("plane")
+    log = folder / "audit.log"
+    with ControlPlane.started(folder, audit_log=log, audited=["secrets"], crds=all_crds()) as started:
         yield started
 
 

@@ -188,7 +188,18 @@ def _client(access: Access) -> Any:
     client.meta.events.register(
         "before-send.s3", checked_sender(client.meta.endpoint_url, storage.verify_ssl)
     )
+    if storage.endpoint_url:
+        client.meta.events.register_last("before-parameter-build.s3", _stay_in_region)
     return client
+
+
+def _stay_in_region(context: dict[str, Any], **_: object) -> None:
+    """Have boto3 take a redirect for an answer.
+
+    It would ask the server for the bucket's region, and again for every redirect that this is answered with, until the stack is
+    full. Amazon alone has regions to be sent to.
+    """
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _list(uri: str, access: Access) -> list[S3Object]:
