@@ -12,16 +12,19 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 POLL_SECONDS = 0.02
 PR_SET_PDEATHSIG = 1
+_LONGEST_FOLDER = 70
+"""Characters: the address of a socket has 107, of which multiprocessing takes 32 for its own names."""
 Main = Callable[[Sequence[str]], int]
 
 _context = multiprocessing.get_context("forkserver")
@@ -30,6 +33,7 @@ _context = multiprocessing.get_context("forkserver")
 def prepare() -> None:
     """Start the forking process, which imports in the background; again is harmless."""
     _context.set_forkserver_preload(["sandbox.kserve.preloaded"])
+    _make_room_for_sockets()
     forkserver.ensure_running()
 
 
@@ -118,3 +122,14 @@ def _run(main: Main, arguments: list[str], log: str, environment: dict[str, str]
     os.environ.clear()
     os.environ.update(environment)
     raise SystemExit(main(arguments))
+
+
+def _make_room_for_sockets() -> None:
+    """Have multiprocessing make its folder where the address of a socket in it is not too long, whatever TMPDIR says."""
+    kept = tempfile.tempdir
+    try:
+        if len(tempfile.gettempdir()) > _LONGEST_FOLDER:
+            tempfile.tempdir = "/tmp"  # noqa: S108 - multiprocessing makes a folder of its own in it
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = kept

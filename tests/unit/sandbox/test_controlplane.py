@@ -37,7 +37,7 @@ def listener(port: int) -> list[str]:
 
 
 def make(tmp_path: Path, stack: ProcessStack) -> ControlPlane:
-    return ControlPlane(tmp_path, Binaries(Path("e"), Path("a"), Path("c")), stack, None)
+    return ControlPlane(tmp_path, Binaries(Path("e"), Path("a"), Path("c")), stack, None, ())
 
 
 def test_a_port_that_was_taken_in_between_is_replaced_by_another(
