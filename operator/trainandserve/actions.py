@@ -13,7 +13,7 @@ from .events import send
 from .gateways.errors import Denied, GatewayError, NotFound, Refused
 from .gateways.kfp import Submission
 from .inference_service import API, candidate_manifest, manifest
-from .observation import Result
+from .observation import InferenceService, Result
 from .observe.results import read_checked, secret_access, storage_access
 from .observe.workflows import WORKFLOWS
 from .observe.world import World
@@ -65,8 +65,8 @@ async def perform(world: World, resource: TrainAndServe, action: Action) -> None
             await world.kfp.terminate(run_id)
         case DeleteWorkflow(namespace, name):
             await world.kubernetes.delete(f"{WORKFLOWS}/namespaces/{namespace}/workflows/{name}")
-        case ApplyInferenceService(target, version):
-            await _apply(world, resource, target, version)
+        case ApplyInferenceService(target, version, canary):
+            await _apply(world, resource, target, version, canary)
         case DeleteInferenceService():
             await _delete_service(world, resource, resource.metadata.name)
         case ApplyCandidateService(target, version):
@@ -225,10 +225,14 @@ def _service_path(resource: TrainAndServe, name: str) -> str:
     return f"/apis/{API}/namespaces/{resource.metadata.namespace}/inferenceservices/{name}"
 
 
-async def _apply(world: World, resource: TrainAndServe, target: Target, version: str) -> None:
+async def _apply(
+    world: World, resource: TrainAndServe, target: Target, version: str, canary: int | None
+) -> None:
     """Apply what is to be served, if its files are still those that were judged."""
     await _check_target(world, resource, target)
-    await _apply_service(world, resource, manifest(resource, target, world.policy), version)
+    known = world.cache.inference_services.get(resource.key)
+    mode = InferenceService(known).deployment_mode if version and known else world.policy.deployment_mode
+    await _apply_service(world, resource, manifest(resource, target, world.policy, mode, canary), version)
 
 
 async def _apply_candidate(world: World, resource: TrainAndServe, target: Target, version: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .inference_service import is_our_apply
-from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, OWNER, RUN_ID, SOURCE_URI
+from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, OWNER, REVISION, RUN_ID, SOURCE_URI
 from .observation import Deployment, Workflow
 from .resource import TrainAndServe
 
@@ -131,7 +131,7 @@ class Cache:
                 yield found
 
     def deployment(self, key: Key) -> Deployment | None:
-        """The Deployment behind the InferenceService of that key."""
+        """The Deployment behind the InferenceService of that key, or the revision."""
         body = self.deployments.get(key)
         return deployment(body) if body is not None else None
 
@@ -202,9 +202,10 @@ def deployment(body: Body) -> Deployment:
 
 
 def owner_of_deployment(body: Body) -> Key | None:
-    """The InferenceService that a Deployment belongs to, by KServe's label."""
+    """What a Deployment stands behind: an InferenceService, by KServe's label; in Knative mode one of its revisions."""
     metadata = body["metadata"]
-    name = (metadata.get("labels") or {}).get(INFERENCE_SERVICE_LABEL)
+    labels = metadata.get("labels") or {}
+    name = labels.get(REVISION) or labels.get(INFERENCE_SERVICE_LABEL)
     return (metadata["namespace"], name) if name else None
 
 

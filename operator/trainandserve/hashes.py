@@ -16,7 +16,7 @@ from .resource import TrainAndServe
 
 _MODEL_FIELDS = ("image", "entrypoint", "parameters", "packages")
 _GATE_FIELDS = ("onIncumbentError", "approval")
-_SERVING_OMITTED = ("deletionPolicy", "pinnedVersion")
+_SERVING_OMITTED = ("deletionPolicy", "pinnedVersion", "rollout")
 _TOKEN_LIMIT = 253
 
 

@@ -19,9 +19,23 @@ DEFAULT_RUNTIME = "kserve-tensorflow-serving"
 _PROBE_PORT = 8080
 
 
-def manifest(resource: TrainAndServe, target: Target, policy: Policy) -> dict[str, Any]:
-    """The InferenceService for one version."""
-    return {
+def manifest(
+    resource: TrainAndServe,
+    target: Target,
+    policy: Policy,
+    mode: str = "Standard",
+    canary: int | None = None,
+) -> dict[str, Any]:
+    """The InferenceService for one version.
+
+    Parameters
+    ----------
+    mode
+        Standard or Knative: that of the one that exists, for it cannot be changed.
+    canary
+        In Knative mode, the percentage of the requests that the version gets; None: all.
+    """
+    body: dict[str, Any] = {
         "apiVersion": API,
         "kind": "InferenceService",
         "metadata": {
@@ -33,6 +47,16 @@ def manifest(resource: TrainAndServe, target: Target, policy: Policy) -> dict[st
         },
         "spec": {"predictor": _predictor(resource, target, policy)},
     }
+    return _in_knative(body, canary) if mode == "Knative" else body
+
+
+def _in_knative(body: dict[str, Any], canary: int | None) -> dict[str, Any]:
+    """As Knative takes it: its webhook refuses a container's lifecycle, and it ends pods only when nobody is sent there."""
+    body["metadata"]["annotations"] |= {names.DEPLOYMENT_MODE: "Knative", names.TAG_ROUTING: "true"}
+    body["spec"]["predictor"]["model"].pop("lifecycle", None)
+    if canary is not None:
+        body["spec"]["predictor"]["canaryTrafficPercent"] = canary
+    return body
 
 
 def candidate_manifest(resource: TrainAndServe, target: Target, policy: Policy, name: str) -> dict[str, Any]:

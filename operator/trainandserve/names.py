@@ -34,6 +34,12 @@ VISIBILITY = "networking.kserve.io/visibility"
 """Label by which KServe makes no way from outside the cluster (``cluster-local``)."""
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
+TAG_ROUTING = "serving.kserve.io/enable-tag-routing"
+"""Annotation by which the newest revision has an address of its own, in Knative mode."""
+
+REVISION = "serving.knative.dev/revision"
+"""Label of the Deployment behind a revision."""
+
 STORAGE_SECRET = "serving.kserve.io/storageSecretName"
 ISTIO_INJECT = "sidecar.istio.io/inject"
 INFERENCE_SERVICE_LABEL = "serving.kserve.io/inferenceservice"

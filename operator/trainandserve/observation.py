@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from .resource import HistoryEntry, TrainAndServe
+from .names import DEPLOYMENT_MODE
+from .resource import DeploymentMode, HistoryEntry, TrainAndServe
 from .settings import Settings
 
 T = TypeVar("T")
@@ -163,6 +164,16 @@ class Deployment:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A part of the requests that a Knative revision gets."""
+
+    revision: str
+    percent: int
+    tag: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class InferenceService:
     """The live InferenceService, with what matters of it."""
 
@@ -200,6 +211,52 @@ class InferenceService:
             return str((model.get("lastFailureInfo") or {}).get("message") or "InvalidSpec")
         failed = [one for one in status.get("conditions") or () if one.get("reason") == "ReconcileFailed"]
         return str(failed[0].get("message")) if failed else None
+
+    @property
+    def deployment_mode(self) -> DeploymentMode:
+        """How KServe runs it: as its status says, else as it was asked to; the names before KServe 0.16 as those since."""
+        annotations = self.metadata.get("annotations") or {}
+        found = self.body.get("status", {}).get("deploymentMode") or annotations.get(DEPLOYMENT_MODE)
+        return "Knative" if found in ("Knative", "Serverless") else "Standard"
+
+    @property
+    def predictor(self) -> Mapping[str, Any]:
+        """What its status says of the predictor's revisions, in Knative mode."""
+        found = (self.body.get("status", {}).get("components") or {}).get("predictor")
+        return found or {}
+
+    @property
+    def canary(self) -> int | None:
+        """The percentage that it asks for, for its newest revision."""
+        found = (self.body.get("spec", {}).get("predictor") or {}).get("canaryTrafficPercent")
+        return None if found is None else int(found)
+
+    @property
+    def latest_revision(self) -> str | None:
+        """The newest revision, if it is ready to be sent requests."""
+        created = self.predictor.get("latestCreatedRevision")
+        return created if created and created == self.predictor.get("latestReadyRevision") else None
+
+    @property
+    def traffic(self) -> tuple[Share, ...]:
+        """What share of the requests each revision was seen to get."""
+        return tuple(
+            Share(
+                str(one.get("revisionName", "")), int(one.get("percent") or 0), one.get("tag"), one.get("url")
+            )
+            for one in self.predictor.get("traffic") or ()
+        )
+
+    @property
+    def revisions(self) -> frozenset[str]:
+        """Every revision that its status speaks of."""
+        named = {self.predictor.get("latestCreatedRevision"), *(one.revision for one in self.traffic)}
+        return frozenset(one for one in named if one)
+
+    @property
+    def latest_address(self) -> str | None:
+        """Where the newest revision answers alone, whatever share of the requests it gets."""
+        return next((one.url for one in self.traffic if one.tag == "latest" and one.url), None)
 
     def controlled_by(self, uid: str) -> bool:
         """Whether the resource with this uid is its controller."""
@@ -270,6 +327,7 @@ class Policy:
     kfp_namespace: str = "kubeflow"
     istio_sidecar: bool | None = None
     smoke_slowdown: float = 5.0
+    deployment_mode: DeploymentMode = "Standard"
     pre_stop: timedelta = timedelta(seconds=6)
     pre_stop_runtimes_with_own: tuple[str, ...] = ()
 
@@ -287,6 +345,8 @@ class Observation:
     policy: Policy
     inference_service: Reading[InferenceService] = ABSENT
     deployment: Reading[Deployment] = ABSENT
+    revisions: Mapping[str, Deployment] = field(default_factory=dict)
+    """In Knative mode, the Deployment of each revision that the InferenceService speaks of, by the revision's name."""
     candidate_service: Reading[InferenceService] = ABSENT
     """The second InferenceService, on which a version is proven before users meet it."""
     candidate_deployment: Reading[Deployment] = ABSENT

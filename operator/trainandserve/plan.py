@@ -47,6 +47,8 @@ class ApplyInferenceService:
 
     target: Target
     resource_version: str
+    canary: int | None = None
+    """In Knative mode, the percentage of the requests that it is to get; None: all."""
 
 
 @dataclass(frozen=True)

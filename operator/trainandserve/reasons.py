@@ -48,6 +48,7 @@ ROLLOUT_STUCK: Final = "RolloutStuck"  # A change of the model server does not g
 NOTHING_TO_SERVE: Final = "NothingToServe"  # No version was accepted yet.
 NOT_OURS: Final = "InferenceServiceNotOurs"  # An InferenceService of that name belongs to somebody else.
 APPLY_REFUSED: Final = "InferenceServiceRefused"  # The API server or KServe refused the InferenceService.
+CANARY_REFUSED: Final = "CanaryNotSupported"  # KServe splits no traffic in this mode.
 ADMISSION_DENIED: Final = "AdmissionDenied"  # A webhook denied the InferenceService.
 PINNED_UNAVAILABLE: Final = "PinnedVersionUnavailable"  # The pinned version is not there, or not whole.
 MODEL_CHANGED: Final = "ModelChanged"  # The files of a version are not those that were judged.

@@ -141,8 +141,9 @@ def described(action: Action) -> str:
     match action:
         case SubmitRun(run):
             return f"SubmitRun version {run.version}, attempt {run.attempt}, id {run.id} ({run.reason})"
-        case ApplyInferenceService(target, _):
-            return f"ApplyInferenceService version {target.version}, run {target.run_id}"
+        case ApplyInferenceService(target, _, canary):
+            part = "" if canary is None else f", {canary}% of the requests"
+            return f"ApplyInferenceService version {target.version}, run {target.run_id}{part}"
         case ApplyCandidateService(target, _):
             return f"ApplyCandidateService version {target.version}, run {target.run_id}"
         case WriteRecord(entry, _):

@@ -320,6 +320,43 @@ class Evaluation(Model):
     )
 
 
+Percentage = Annotated[int, Field(ge=1, le=99)]
+
+
+class RolloutPlan(Model):
+    """How a version takes the place of the one that serves."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!(has(self.steps) || has(self.stepDuration)) || (has(self.strategy) && self.strategy == 'Canary')",
+                "write steps and stepDuration only with strategy: Canary",
+            )
+        )
+    )
+
+    strategy: Literal["Replace", "Canary"] | None = Field(
+        None,
+        description=(
+            "Replace: all requests at once, after it was proven without users. Canary: in steps, where KServe runs in Knative "
+            "mode; in Standard mode it splits no traffic, and this is refused. Default: Replace."
+        ),
+    )
+    steps: Annotated[list[Percentage], Field(min_length=1, max_length=10)] | None = Field(
+        None,
+        description="Percentages of the requests that a canary gets one after the other, before it gets all. Default: 10, 50.",
+        json_schema_extra=rules(
+            rule(
+                "self.isSorted() && self.all(i, self.exists_one(j, i == j))",
+                "write every percentage once, the smallest first",
+            )
+        ),
+    )
+    step_duration: Duration | None = Field(
+        None, description="Least time for which each step is held. Default: 5m."
+    )
+
+
 class Serving(Model):
     """How the accepted model is served by KServe."""
 
@@ -351,6 +388,9 @@ class Serving(Model):
         None, description="Labels that a node must have to run the model server."
     )
     tolerations: Tolerations | None = Field(None, description="Taints that the model server tolerates.")
+    rollout: RolloutPlan | None = Field(
+        None, description="How a version takes the place of the one that serves."
+    )
     pinned_version: Annotated[int, Field(ge=1, le=999_999_999)] | None = Field(
         None,
         description=(
@@ -405,7 +445,8 @@ class Spec(Model):
 Phase = Literal[
     "Pending", "Queued", "Training", "AwaitingApproval", "RollingOut", "Serving", "Failed", "Suspended"
 ]
-RolloutStage = Literal["Proving", "Promoting"]
+RolloutStage = Literal["Proving", "Canary", "Promoting"]
+DeploymentMode = Literal["Standard", "Knative"]
 RunState = Literal["Submitting", "Running", "Stopping", "Succeeded", "Failed", "Lost", "Stopped"]
 
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -555,6 +596,9 @@ class Served(Model):
     proof: Text | None = Field(None, description="What was seen that proves it.")
     target: Target | None = Field(None, description="The version that is to be served.")
     observed: Text | None = Field(None, description="What the cluster was last seen to serve.")
+    deployment_mode: DeploymentMode | None = Field(
+        None, description="How KServe was seen to run the InferenceService: Standard or Knative."
+    )
 
     @property
     def proven(self) -> Target | None:
@@ -579,9 +623,14 @@ class Rollout(Model):
     run_id: Short = Field(description="Run that made it.")
     stage: RolloutStage = Field(
         description=(
-            "Proving: on an InferenceService of its own, without users. Promoting: the InferenceService that users "
-            "reach is changed to it."
+            "Proving: without users, in Standard mode on an InferenceService of its own, in Knative mode as a revision "
+            "without traffic. Canary: before a part of the users. Promoting: before all of them."
         )
+    )
+    step: int | None = Field(None, description="Which of the steps of a canary is under way, from 1.")
+    traffic: int | None = Field(
+        None,
+        description="Percentage of the requests that were seen to be routed to it; known in Knative mode.",
     )
     since: datetime | None = Field(
         None,

@@ -107,6 +107,10 @@ class Settings(BaseSettings):
         timedelta(seconds=10),
         description="How long predictions must be answered before a version counts as served.",
     )
+    deployment_mode: Literal["Standard", "Knative"] = Field(
+        "Standard",
+        description="How KServe is to run new InferenceServices; one that exists keeps its mode, which cannot be changed.",
+    )
     smoke_tolerance: float = Field(
         0.02,
         ge=0,

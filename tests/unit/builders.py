@@ -14,6 +14,7 @@ from trainandserve.decide.record import told, with_time_of_proof
 from trainandserve.hashes import gate_hash, training_hash
 from trainandserve.inference_service import candidate_manifest, manifest
 from trainandserve.observation import (
+    ABSENT,
     Deployment,
     InferenceService,
     KfpRun,
@@ -278,6 +279,45 @@ class Situation:
         status = with_time_of_proof(self.resource.status)
         return self.status(history=[one.changed(recorded=told(one)) for one in status.history])
 
+    def split(
+        self, shares: dict[int, int], *, asks: int, canary: int | None = None, ready: bool = True
+    ) -> Situation:
+        """KServe runs it in Knative mode: each version's revision gets this share, and the newest one is of the version asked for."""
+        names_of = {version: f"mnist-predictor-{version:05}" for version in shares}
+        before = names_of[min(shares)]
+        newest = "mnist-predictor-00009" if canary == 0 else names_of.get(asks, "mnist-predictor-00009")
+        traffic: list[dict[str, Any]] = [
+            {"revisionName": names_of[version], "percent": percent} for version, percent in shares.items()
+        ]
+        if ready:
+            traffic.append({"revisionName": newest, "percent": 0, "tag": "latest", "url": "http://latest"})
+        predictor = {
+            "latestCreatedRevision": newest,
+            "latestReadyRevision": newest if ready else before,
+            "traffic": traffic,
+        }
+        body = manifest(self.resource, a_target(asks), POLICY, "Knative", canary)
+        status = {
+            "deploymentMode": "Knative",
+            "address": {"url": "http://mnist"},
+            "components": {"predictor": predictor},
+        }
+        found = {name: a_deployment(version) for version, name in names_of.items()}
+        if ready:
+            found[newest] = a_deployment(asks)
+        service = InferenceService({**_live(body, "7", {}).body, "status": status})
+        return self.sees(inference_service=service, revisions=found, deployment=ABSENT)
+
+    def stage(
+        self, stage: RolloutStage, version: int, *, step: int | None = None, since: float | None = 30
+    ) -> Situation:
+        """The version is the target, and its rollout at that stage, for so many seconds or not yet."""
+        served = self.resource.status.served
+        assert served is not None
+        rollout = a_rollout(version, stage, self.now, since).changed(step=step)
+        target = a_target(version, since=self.now - seconds(since or 0))
+        return self.status(served=served.changed(target=target), rollout=rollout)
+
     def made_from_its_inputs(self) -> Situation:
         """What serves was trained from what the specification says."""
         served = self.resource.status.served
@@ -410,8 +450,9 @@ def words(action: plan.Action) -> str:
             return f"TerminateRun {spoken(one)}"
         case plan.DeleteWorkflow(_, name):
             return f"DeleteWorkflow {name}"
-        case plan.ApplyInferenceService(target, version):
-            return f"Apply {target.version} over {version or 'nothing'}"
+        case plan.ApplyInferenceService(target, version, canary):
+            part = "" if canary is None else f" for {canary}%"
+            return f"Apply {target.version}{part} over {version or 'nothing'}"
         case plan.ApplyCandidateService(target, version):
             return f"ApplyCandidate {target.version} over {version or 'nothing'}"
         case plan.DeleteVersion(_, _, folder):

@@ -50,6 +50,7 @@ ADVICE = {
     reasons.ROLLOUT_STUCK: "correct the edit of serving; the message says what the new pods lack",
     reasons.NOT_OURS: "delete the other InferenceService, or give this resource another name",
     reasons.APPLY_REFUSED: "correct what the message says: usually serving.runtime, a quota or a policy",
+    reasons.CANARY_REFUSED: "write serving.rollout.strategy: Replace, or serve in KServe's Knative mode",
     reasons.ADMISSION_DENIED: "correct what the webhook's message says, then call `retrain`; what served goes on serving",
     reasons.MODEL_CHANGED: "bring the version's files in the bucket back, or call `retrain`",
     reasons.SECRET_NOT_FOUND: "create the Secret in this namespace",

@@ -14,8 +14,8 @@ from typing import Any
 from .. import reasons
 from ..changes import between, fields
 from ..decide import decide
+from ..decide.rollout import percent
 from ..decide.run import active
-from ..decide.service import before_users
 from ..inference_service import manifest
 from ..names import FIELD_MANAGER, FINALIZER
 from ..observation import (
@@ -30,7 +30,7 @@ from ..observation import (
     Stored,
 )
 from ..plan import ApplyCandidateService, ApplyInferenceService, Plan
-from ..resource import Change, Condition, NextStep, Outlook, Target, TrainAndServe
+from ..resource import Change, Condition, NextStep, Outlook, Served, Status, Target, TrainAndServe
 from ..settings import Settings
 
 NOTHING = "nothing"
@@ -84,15 +84,30 @@ def foresight(before: TrainAndServe | None, after: TrainAndServe, now: datetime)
 # --- The world at rest --------------------------------------------------------------------------------------------
 
 
+def before_users(status: Status) -> Target | None:
+    """The version that all users, or most of them, are sent to."""
+    if status.served is None:
+        return None
+    apart = status.rollout is not None and status.rollout.stage != "Promoting"
+    return status.served.proven if apart else status.served.target
+
+
 def _at_rest(resource: TrainAndServe, live: TrainAndServe, policy: Policy) -> Observation:
     known = _seen_before(resource)
     target = before_users(known.status)
     run = known.status.run
+    served = known.status.served
+    if served is not None and served.target is not None and served.deployment_mode == "Knative":
+        serving = _split(live, served, policy)
+    else:
+        serving = {
+            "inference_service": _applied(live, target, policy) if target else ABSENT,
+            "deployment": _in_place(target) if target else ABSENT,
+        }
     return Observation(
         resource=known,
         policy=policy,
-        inference_service=_applied(live, target, policy) if target else ABSENT,
-        deployment=_in_place(target) if target else ABSENT,
+        **serving,
         pinned=_pinned(known),
         run=KfpRun(run.id, "RUNNING") if run is not None and active(known.status) else None,
     )
@@ -136,9 +151,27 @@ def _seen_before(resource: TrainAndServe) -> TrainAndServe:
     return resource.changed(metadata=metadata, status=status)
 
 
-def _applied(live: TrainAndServe, target: Target, policy: Policy) -> InferenceService:
+def _split(live: TrainAndServe, served: Served, policy: Policy) -> dict[str, Any]:
+    """What is seen in Knative mode: a revision of each version, with the share of the requests that its step asks for."""
+    target, proven, rollout = served.target, served.proven, live.status.rollout
+    assert target is not None
+    asked = percent(live, rollout) if rollout is not None else None
+    shares = {"newest": 100 if asked is None or proven is None else asked}
+    revisions = {"newest": _in_place(target)}
+    if shares["newest"] < 100 and proven is not None:
+        shares["before"], revisions["before"] = 100 - shares["newest"], _in_place(proven)
+    traffic = [{"revisionName": name, "percent": share} for name, share in shares.items()]
+    predictor = {"latestCreatedRevision": "newest", "latestReadyRevision": "newest", "traffic": traffic}
+    status = {"deploymentMode": "Knative", "components": {"predictor": predictor}}
+    body = _applied(live, target, policy, "Knative", asked).body
+    return {"inference_service": InferenceService({**body, "status": status}), "revisions": revisions}
+
+
+def _applied(
+    live: TrainAndServe, target: Target, policy: Policy, mode: str = "Standard", canary: int | None = None
+) -> InferenceService:
     """The InferenceService as the operator has applied it for the live resource."""
-    body = manifest(live, target, policy)
+    body = manifest(live, target, policy, mode, canary)
     entry = {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": _owned(body)}
     body["metadata"] |= {"managedFields": [entry], "resourceVersion": "0"}
     return InferenceService(body)

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from .. import reasons
 from ..names import candidate_service
-from ..observation import Deployment, Observation, Policy, Problem, Unknown
+from ..observation import Observation, Policy, Problem, Unknown
 from ..plan import Plan
 from ..resource import Condition, Phase, Served, Status, Target
 from . import workload
 from .approval import asking, awaiting, held
 from .promotion import pin_trouble
+from .rollout import canary_refused, steps
 from .run import active
 from .training import intent, made_already, retries_exhausted
 
@@ -62,6 +63,8 @@ class Findings:
     problem: Problem | None
     pin: Problem | None
     """Why the pinned version is not the one that serves or comes up."""
+    refused: Problem | None
+    """What the resource asks for and this cluster cannot do."""
 
 
 def summarise(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -84,10 +87,10 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
     due = intent(seen.resource, status, seen.policy)
     problem = _problem(seen)
     rolling = served.target is not None and not (
-        served.target.run_id == served.run_id and workload.in_place(seen.deployment, served.target)
+        served.target.run_id == served.run_id and workload.in_place(seen, served.target)
     )
     return Findings(
-        answers=served.version is not None and _has_ready_pods(seen),
+        answers=served.version is not None and workload.has_ready_pod(seen),
         rolling=rolling,
         training=active(status) or (due is not None and due.attempt > 1),
         queued=due is not None
@@ -100,11 +103,8 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
         and _ended(seen, status, seen.policy),
         problem=problem,
         pin=pin_trouble(seen, status),
+        refused=canary_refused(seen),
     )
-
-
-def _has_ready_pods(seen: Observation) -> bool:
-    return isinstance(seen.deployment, Deployment) and seen.deployment.available > 0
 
 
 def _ended(seen: Observation, status: Status, policy: Policy) -> bool:
@@ -236,6 +236,9 @@ def _served_words(seen: Observation, status: Status, found: Findings, now: datet
         )
     stuck = _rolling_for(status, now) > seen.policy.proof_deadline
     reason = reasons.ROLLOUT_STUCK if stuck else reasons.ROLLING_OUT
+    if found.refused is not None and status.rollout is not None and status.rollout.stage == "Proving":
+        words = f"version {served.version} serves, version {served.target.version} is held: {found.refused.message}"
+        return "True", found.refused.reason, words
     if served.run_id == served.target.run_id:
         trouble = f": {seen.server_trouble.message}" if seen.server_trouble else ""
         if found.answers:
@@ -252,9 +255,17 @@ def _coming_up(seen: Observation, status: Status, target: Target) -> str:
     rollout = status.rollout
     how = "is coming up"
     if rollout is not None and rollout.stage == "Proving":
-        how = f"is being proven without users, on {candidate_service(*seen.resource.key)}"
+        how = f"is being proven without users, {_where(seen)}"
+    if rollout is not None and rollout.stage == "Canary":
+        how = f"gets {rollout.traffic or 0}% of the requests, step {rollout.step} of {len(steps(seen.resource))}"
     held = f": {rollout.message}" if rollout is not None and rollout.message else ""
     return f"version {target.version} {how}{held}"
+
+
+def _where(seen: Observation) -> str:
+    if workload.is_knative(seen):
+        return "as a revision without traffic"
+    return f"on {candidate_service(*seen.resource.key)}"
 
 
 def _rolling_for(status: Status, now: datetime) -> timedelta:
@@ -311,7 +322,7 @@ def _ready_words(status: Status, found: Findings) -> tuple[str, str, str]:
     if found.answers:
         pinned = status.pin is not None and status.pin.run_id == served.run_id
         words = f"version {served.version} serves{', as pinned' if pinned else ''}"
-        if trouble := found.problem or found.pin:
+        if trouble := found.problem or found.pin or found.refused:
             return "True", trouble.reason, f"{words}; {trouble.message}"
         for kind in ("ModelTrained", "ModelAccepted"):
             condition = status.condition(kind)
@@ -366,10 +377,6 @@ def _suspended(seen: Observation, status: Status, found: Findings, now: datetime
     answers = found.answers
     served = status.served or Served()
     words = f"suspended; version {served.version} serves" if answers else "suspended; nothing serves"
-    state = (
-        ("True" if answers else "False")
-        if isinstance(seen.deployment, Deployment) or not ready
-        else ready.status
-    )
+    state = ("True" if answers else "False") if workload.pods_are_known(seen) or not ready else ready.status
     status = with_condition(status, "Ready", state, reasons.SUSPENDED, words, generation, now)
     return without_condition(without_condition(status, "Reconciling"), "Stalled")

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from ..durations import format_duration
 from ..observation import Deployment, InferenceService, Observation, Pace
 from ..resource import Rollout, Target
-from .workload import Place, applied_to, rolled_out
+from .workload import Place, applied_to, is_up
 
 PROBE_PAUSE = timedelta(seconds=1)
 LOOK_AGAIN = timedelta(seconds=5)
@@ -41,7 +41,9 @@ class Evidence:
 def looked_for(seen: Observation, rollout: Rollout) -> bool:
     """Whether what was seen of pods and predictions is of this stage: one that begins in this pass was not looked at yet."""
     before = seen.resource.status.rollout
-    return before is not None and (before.run_id, before.stage) == (rollout.run_id, rollout.stage)
+    if before is None:
+        return False
+    return (before.run_id, before.stage, before.step) == (rollout.run_id, rollout.stage, rollout.step)
 
 
 def timed(seen: Observation, place: Place, rollout: Rollout, target: Target, now: datetime) -> Rollout:
@@ -55,13 +57,14 @@ def timed(seen: Observation, place: Place, rollout: Rollout, target: Target, now
     could = applied_to(seen, place.service, target) and not seen.resource.spec.suspend
     message = hindrance(seen, place, target) or (seen.server_trouble.message if seen.server_trouble else None)
     if not could or hindrance(seen, place, target):
-        return rollout.changed(since=None, message=message if could else rollout.message)
+        suspended = rollout.message if seen.resource.spec.suspend else None
+        return rollout.changed(since=None, message=message if could else suspended)
     return rollout.changed(since=rollout.since or now, message=message)
 
 
 def hindrance(seen: Observation, place: Place, target: Target) -> str | None:
     """What keeps the version from coming up that it has no part in."""
-    if rolled_out(place.deployment, target):
+    if is_up(place, target):
         return None
     if seen.server_trouble is not None and seen.server_trouble.waits:
         return seen.server_trouble.message
@@ -73,11 +76,15 @@ def hindrance(seen: Observation, place: Place, target: Target) -> str | None:
 
 
 def weigh(seen: Observation, place: Place, rollout: Rollout, target: Target, now: datetime) -> Evidence:
-    """Whether the version is proven there, has failed, or neither yet; the clock is that of the rollout's stage."""
+    """Whether the version is proven there, has failed, or neither yet; the clock is that of the rollout's stage.
+
+    A canary was proven before: pods that are moved, or an answer that fails once, are no reason to take it back.
+    """
     deadline = rollout.since + seen.policy.proof_deadline if rollout.since else None
-    late = deadline is not None and now >= deadline
-    if rolled_out(place.deployment, target):
-        return _answers(seen, late, now)
+    canary = rollout.stage == "Canary"
+    late = deadline is not None and now >= deadline and not canary
+    if is_up(place, target):
+        return _answers(seen, late, canary, now)
     if deadline is None:
         there = applied_to(seen, place.service, target)  # else the apply is tried again with a growing pause
         return Evidence(Weight.OPEN, rollout.message or "", now + LOOK_AGAIN if there else None)
@@ -85,10 +92,14 @@ def weigh(seen: Observation, place: Place, rollout: Rollout, target: Target, now
     if late or (trouble is not None and trouble.for_good):
         unproven = f"not proven to serve within {format_duration(seen.policy.proof_deadline)}"
         return Evidence(Weight.FAILED, trouble.message if trouble else unproven)
-    return Evidence(Weight.OPEN, rollout.message or "", min(deadline, now + LOOK_AGAIN))
+    return Evidence(
+        Weight.OPEN,
+        rollout.message or "",
+        min(deadline, now + LOOK_AGAIN) if not canary else now + LOOK_AGAIN,
+    )
 
 
-def _answers(seen: Observation, late: bool, now: datetime) -> Evidence:
+def _answers(seen: Observation, late: bool, canary: bool, now: datetime) -> Evidence:
     probe = seen.probe
     again = Evidence(Weight.OPEN, "", now + PROBE_PAUSE)
     if probe is None:
@@ -100,11 +111,11 @@ def _answers(seen: Observation, late: bool, now: datetime) -> Evidence:
     if probe.state == "wrong" and (late or long_enough):
         return Evidence(Weight.FAILED, f"its predictions are wrong: {probe.message}")
     if probe.state == "answering" and long_enough and (slow := _slow(seen, probe.pace)):
-        return Evidence(Weight.FAILED, slow) if late else again
+        return Evidence(Weight.FAILED, slow) if late or canary else again
     if probe.state == "answering" and long_enough:
         words = f"Deployment settled; predictions answered for {seen.policy.proof_duration.seconds} s"
         return Evidence(Weight.PROVEN, words)
-    if late and probe.state == "failing":
+    if probe.state == "failing" and (late or (canary and long_enough)):
         return Evidence(Weight.FAILED, f"predictions fail: {probe.message}")
     return again
 

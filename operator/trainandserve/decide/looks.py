@@ -16,7 +16,7 @@ from .recovery import rebuild_lost_status
 from .rollout import place_of_proof
 from .run import ENDED, active, superseded
 from .training import Intent, intent, unjudged
-from .workload import in_place, rolled_out
+from .workload import in_place, is_up
 
 _SERVER_PODS_AFTER = timedelta(seconds=5)
 
@@ -100,8 +100,8 @@ def _for_serving(seen: Observation, now: datetime) -> set[Look]:
     if served.target is None:
         return looks
     if served.run_id == served.target.run_id:
-        return looks if in_place(seen.deployment, served.target) else looks | {Look.SERVER_PODS}
-    if rolled_out(place_of_proof(seen).deployment, served.target):
+        return looks if in_place(seen, served.target) else looks | {Look.SERVER_PODS}
+    if is_up(place_of_proof(seen), served.target):
         return looks | {Look.PROBE}
     since = rollout.since if rollout else None
     return looks | {Look.SERVER_PODS} if since is None or now >= since + _SERVER_PODS_AFTER else looks

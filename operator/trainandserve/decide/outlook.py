@@ -10,11 +10,25 @@ from collections.abc import Iterator
 
 from .. import reasons
 from ..changes import said
+from ..durations import format_duration
 from ..hashes import training_hash
 from ..observation import Observation, Preflight
 from ..plan import Plan
-from ..resource import Candidate, Metric, NextStep, Outlook, Run, Served, Status, Target, TrainAndServe
+from ..resource import (
+    Candidate,
+    Metric,
+    NextStep,
+    Outlook,
+    Rollout,
+    Run,
+    Served,
+    Status,
+    Target,
+    TrainAndServe,
+)
 from .approval import asking, awaiting, held
+from .rollout import canary_refused, percent, step_duration
+from .rollout import steps as shares
 from .run import active, train_deadline
 from .training import Intent, changed_inputs, intent, retries_exhausted, unjudged
 
@@ -93,6 +107,10 @@ def _rollout(seen: Observation, status: Status, served: Served, target: Target) 
             f"version {target.version} is brought before users and proven there; if that fails, {otherwise}"
         )
     since = rollout.since if rollout else None
+    if apart and (refused := canary_refused(seen)):
+        return NextStep(action="Wait", version=target.version, message=refused.message)
+    if rollout is not None and rollout.stage == "Canary":
+        return NextStep(action="RollOut", version=target.version, message=_canary(seen, rollout, served))
     return NextStep(
         action="Prove" if apart else "RollOut",
         version=target.version,
@@ -106,6 +124,13 @@ def _asking(status: Status) -> Iterator[NextStep]:
         yield NextStep(
             action="Wait", version=waits.version, message=f"version {waits.version}: {asking(waits)}"
         )
+
+
+def _canary(seen: Observation, rollout: Rollout, served: Served) -> str:
+    asked = percent(seen.resource, rollout)
+    words = f"version {rollout.version} gets {asked}% of the requests, step {rollout.step} of {len(shares(seen.resource))}, for "
+    words += f"{format_duration(step_duration(seen.resource))} and until its answers are right; then the next step, in the end all; "
+    return f"{words}if it fails, version {served.version} gets all of them again"
 
 
 # --- Training -----------------------------------------------------------------------------------------------------

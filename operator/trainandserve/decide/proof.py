@@ -10,7 +10,7 @@ from ..plan import Note, Plan
 from ..resource import Served, Status, Target
 from .evidence import PROBE_PAUSE, Weight, looked_for, timed, weigh
 from .way_back import go_back
-from .workload import applied, in_place, users_place
+from .workload import applied, deployment_mode, in_place, is_knative, share, users_place
 
 _STUCK_LOOK = timedelta(seconds=30)
 
@@ -20,15 +20,16 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
     served = plan.status.served
     if served is None or served.target is None:
         return plan
-    plan = plan.then(status=_observed(seen, plan.status))
+    plan = plan.then(status=_mode(seen, _observed(seen, plan.status)))
     if served.run_id == served.target.run_id:
         return _keep_watch(seen, plan, now)
-    if plan.status.rollout is None or plan.status.rollout.stage == "Proving":
+    if plan.status.rollout is None or plan.status.rollout.stage != "Promoting":
         return plan
     if not looked_for(seen, plan.status.rollout):
         return plan.then(wake=now + PROBE_PAUSE) if applied(seen, served.target) else plan
     place = users_place(seen)
     rollout = timed(seen, place, plan.status.rollout, served.target, now)
+    rollout = rollout.changed(traffic=share(seen, served.target.run_id))
     plan = plan.then(status=plan.status.changed(rollout=rollout))
     found = weigh(seen, place, rollout, served.target, now)
     if found.weight is Weight.PROVEN:
@@ -38,18 +39,31 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
     return plan.then(wake=found.wake)
 
 
+def _mode(seen: Observation, status: Status) -> Status:
+    """How KServe was seen to run it; the last word stays where nothing was seen.
+
+    Where nothing was ever said of it, a proof or a rollout says it first: an upgrade of the operator writes to nobody at rest.
+    """
+    if status.served is None or not isinstance(seen.inference_service, InferenceService):
+        return status
+    if status.served.deployment_mode is None and status.rollout is None:
+        return status
+    return status.changed(served=status.served.changed(deployment_mode=deployment_mode(seen)))
+
+
 def _observed(seen: Observation, status: Status) -> Status:
     """What the cluster was seen to serve, in words; the last words stay where nothing was seen."""
     served = status.served
     deployment = seen.deployment
-    if (
-        served is None
-        or served.target is None
-        or served.version is None
-        or not isinstance(deployment, Deployment)
-    ):
+    if served is None or served.target is None or served.version is None:
         return status
     known = {served.run_id: served.version, served.target.run_id: served.target.version}
+    if is_knative(seen):
+        shares = [(version, share(seen, run_id)) for run_id, version in known.items()]
+        words = ", ".join(f"version {version} {percent}%" for version, percent in shares if percent)
+        return status.changed(served=served.changed(observed=words)) if words else status
+    if not isinstance(deployment, Deployment):
+        return status
     name = f"version {known[deployment.run_id]}" if deployment.run_id in known else "another version"
     words = f"{name}, all pods ready" if deployment.settled else f"changing to {name}"
     words = "no pod is ready" if not deployment.available else words
@@ -65,7 +79,7 @@ def _keep_watch(seen: Observation, plan: Plan, now: datetime) -> Plan:
         served.url,
     ):
         plan = plan.then(status=plan.status.changed(served=served.changed(url=seen.inference_service.url)))
-    return plan if in_place(seen.deployment, served.target) else plan.then(wake=now + _STUCK_LOOK)
+    return plan if in_place(seen, served.target) else plan.then(wake=now + _STUCK_LOOK)
 
 
 def _before(served: Served | None, target: Target) -> int | None:
@@ -90,6 +104,7 @@ def _proven(seen: Observation, plan: Plan, target: Target, proof: str, now: date
         proof=proof,
         target=target,
         observed=f"version {target.version}, all pods ready",
+        deployment_mode=deployment_mode(seen),
     )
     words = f"version {target.version} serves: {proof}"
     return plan.then(

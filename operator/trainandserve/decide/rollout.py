@@ -1,22 +1,36 @@
 """By what steps does the version that is to be served come to serve?
 
-Where a proven version serves, the next one is first proven on an InferenceService of its own, which nobody is sent to. Only
-then the one that users reach is changed. A version that fails before has never been near them.
+Where a proven version serves, the next one is first proven without users: in Standard mode on an InferenceService of its own, in
+Knative mode as a revision that gets no traffic. Only then users are sent to it, all at once or in steps. A version that fails
+before has never been near them.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .. import reasons
-from ..inference_service import candidate_manifest, differs, left_over
+from ..inference_service import candidate_manifest, differs, left_over, manifest
 from ..names import candidate_service
-from ..observation import InferenceService, Observation, Unknown
+from ..observation import InferenceService, Observation, Problem, Unknown
 from ..plan import ApplyCandidateService, DeleteCandidateService, Plan
-from ..resource import Rollout, RolloutStage, Served, Status, Target
+from ..resource import Rollout, RolloutPlan, RolloutStage, Served, Status, Target, TrainAndServe
 from .evidence import Weight, timed, weigh
 from .way_back import go_back
-from .workload import Place, applied, candidates_place, foreign, users_place
+from .workload import (
+    Place,
+    applied,
+    candidates_place,
+    deployment_mode,
+    foreign,
+    is_knative,
+    share,
+    users_place,
+)
+
+_DEFAULT_STEPS = (10, 50)
+_DEFAULT_STEP_DURATION = timedelta(minutes=5)
+_LOOK_AT_STEP = timedelta(seconds=1)
 
 
 def roll_out(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -29,21 +43,43 @@ def roll_out(seen: Observation, plan: Plan, now: datetime) -> Plan:
     if rollout is None or rollout.run_id != target.run_id:
         rollout = _begun(seen, served, target, now)
         plan = plan.then(status=plan.status.changed(rollout=rollout))
-    return (
-        _prove_apart(seen, plan, rollout, target, now)
-        if rollout.stage == "Proving"
-        else _clear_up(seen, plan)
-    )
+    match rollout.stage:
+        case "Proving":
+            return _prove_apart(seen, plan, rollout, target, now)
+        case "Canary":
+            return _hold_step(seen, plan, rollout, target, now)
+    return _clear_up(seen, plan)
 
 
-def proven_apart(status: Status) -> bool:
-    """Whether a version is being proven without users now."""
-    return status.rollout is not None and status.rollout.stage == "Proving"
+def not_before_all(status: Status) -> bool:
+    """Whether a version is being rolled out that not all users are sent to yet."""
+    return status.rollout is not None and status.rollout.stage != "Promoting"
 
 
 def place_of_proof(seen: Observation) -> Place:
     """Where the target is to be proven now."""
-    return candidates_place(seen) if proven_apart(seen.resource.status) else users_place(seen)
+    return candidates_place(seen) if not_before_all(seen.resource.status) else users_place(seen)
+
+
+def steps(resource: TrainAndServe) -> tuple[int, ...]:
+    """The percentages of the requests that a canary gets before it gets all; none without a canary."""
+    plan = resource.spec.serve.rollout or RolloutPlan()
+    return tuple(plan.steps or _DEFAULT_STEPS) if plan.strategy == "Canary" else ()
+
+
+def step_duration(resource: TrainAndServe) -> timedelta:
+    """How long a step of a canary is held at least."""
+    plan = resource.spec.serve.rollout or RolloutPlan()
+    return plan.step_duration or _DEFAULT_STEP_DURATION
+
+
+def canary_refused(seen: Observation) -> Problem | None:
+    """Why traffic cannot be split as the resource asks for it; None where it can, or is not asked for."""
+    if not steps(seen.resource) or is_knative(seen):
+        return None
+    words = "serving.rollout.strategy is Canary, and KServe splits no traffic in Standard mode: write strategy: Replace, which proves "
+    words += "every version without users first; or have the InferenceService run in Knative mode (TAS_DEPLOYMENT_MODE, before it is made)"
+    return Problem(reasons.CANARY_REFUSED, words)
 
 
 def _begun(seen: Observation, served: Served, target: Target, now: datetime) -> Rollout:
@@ -52,34 +88,86 @@ def _begun(seen: Observation, served: Served, target: Target, now: datetime) -> 
     Nothing is proven apart where nothing serves yet (the first version ever, a status that was lost), or where users are being
     sent to the target already.
     """
-    at_once = served.version is None or applied(seen, target) or _candidate(seen) is None
+    room = is_knative(seen) or candidate_service(*seen.resource.key) is not None
+    at_once = served.version is None or applied(seen, target) or not room
     stage: RolloutStage = "Promoting" if at_once else "Proving"
     return Rollout(version=target.version, run_id=target.run_id, stage=stage, since=now)
 
 
-def _candidate(seen: Observation) -> str | None:
-    return candidate_service(*seen.resource.key)
-
-
 def _prove_apart(seen: Observation, plan: Plan, rollout: Rollout, target: Target, now: datetime) -> Plan:
+    if refused := canary_refused(seen):
+        return _kept(plan, rollout.changed(since=None, message=refused.message))
     place = candidates_place(seen)
-    rollout = timed(seen, place, rollout, target, now)
-    plan = plan.then(status=plan.status.changed(rollout=rollout))
+    rollout = timed(seen, place, rollout, target, now).changed(traffic=share(seen, target.run_id))
+    plan = _kept(plan, rollout)
     if seen.resource.spec.suspend:
         return plan
     if isinstance(place.service, Unknown) or place.service is None or foreign(seen, place.service):
         return plan.then(again=True)
     if denied := _denied(seen, target):
         return _reject(seen, plan, target, denied, now)
-    if (asked := _apply(seen, plan, place, target)) is not None:
+    if not is_knative(seen) and (asked := _apply_candidate(seen, plan, place, target)) is not None:
         return asked
     found = weigh(seen, place, rollout, target, now)
     if found.weight is Weight.PROVEN:
-        status = plan.status.changed(rollout=rollout.changed(stage="Promoting", since=now, message=None))
-        return _clear_up(seen, plan.then(status=status))
+        return _clear_up(seen, _kept(plan, _next(seen, rollout, now)))
     if found.weight is Weight.FAILED:
         return _reject(seen, plan, target, found.words, now)
     return plan.then(wake=found.wake)
+
+
+def _hold_step(seen: Observation, plan: Plan, rollout: Rollout, target: Target, now: datetime) -> Plan:
+    """A step of a canary: held for its time, from when its share was seen, and until the analysis is content."""
+    wanted, found_share = percent(seen.resource, rollout), share(seen, target.run_id)
+    if wanted is None or not is_knative(seen):
+        return _kept(plan, rollout.changed(stage="Promoting", step=None, since=now, message=None))
+    if _edited(seen, target):
+        return _kept(plan, rollout.changed(stage="Proving", step=None, since=now, message=None))
+    place = candidates_place(seen)
+    there = found_share is not None and found_share >= wanted
+    rollout = timed(seen, place, rollout, target, now).changed(traffic=found_share)
+    rollout = rollout if there else rollout.changed(since=None)
+    plan = _kept(plan, rollout)
+    if seen.resource.spec.suspend:
+        return plan
+    found = weigh(seen, place, rollout, target, now)
+    if found.weight is Weight.FAILED:
+        return _reject(seen, plan, target, found.words, now)
+    held = rollout.since is not None and now >= rollout.since + step_duration(seen.resource)
+    if found.weight is Weight.PROVEN and held:
+        return _kept(plan, _next(seen, rollout, now))
+    return plan.then(wake=found.wake or now + _LOOK_AT_STEP)
+
+
+def percent(resource: TrainAndServe, rollout: Rollout) -> int | None:
+    """The share of the requests that the rollout's step asks for; None where the steps are over."""
+    if rollout.stage == "Proving":
+        return 0
+    found = steps(resource)
+    if rollout.stage != "Canary" or rollout.step is None or rollout.step > len(found):
+        return None
+    return found[rollout.step - 1]
+
+
+def _next(seen: Observation, rollout: Rollout, now: datetime) -> Rollout:
+    """The rollout at its next step, whose time counts from when its share is seen; or before all users."""
+    step = (rollout.step or 0) + 1
+    if is_knative(seen) and step <= len(steps(seen.resource)):
+        return rollout.changed(stage="Canary", step=step, since=None, message=None)
+    return rollout.changed(stage="Promoting", step=None, since=now, message=None)
+
+
+def _edited(seen: Observation, target: Target) -> bool:
+    """Whether how the version is served was edited since: another revision, which was not proven."""
+    service = seen.inference_service
+    if not isinstance(service, InferenceService) or not applied(seen, target):
+        return False
+    wanted = manifest(seen.resource, target, seen.policy, deployment_mode(seen), service.canary)
+    return differs(wanted, service.body) or left_over(wanted, service.body)
+
+
+def _kept(plan: Plan, rollout: Rollout) -> Plan:
+    return plan.then(status=plan.status.changed(rollout=rollout))
 
 
 def _denied(seen: Observation, target: Target) -> str | None:
@@ -93,11 +181,10 @@ def _reject(seen: Observation, plan: Plan, target: Target, why: str, now: dateti
     return _clear_up(seen, go_back(seen, plan, target, why, now))
 
 
-def _apply(seen: Observation, plan: Plan, place: Place, target: Target) -> Plan | None:
+def _apply_candidate(seen: Observation, plan: Plan, place: Place, target: Target) -> Plan | None:
     """A plan that applies the second InferenceService; None where it is as it should be."""
-    service, name = place.service, _candidate(seen)
-    assert name is not None
-    if isinstance(service, InferenceService) and service.metadata.get("deletionTimestamp"):
+    service, name = place.service, candidate_service(*seen.resource.key)
+    if name is None or (isinstance(service, InferenceService) and service.metadata.get("deletionTimestamp")):
         return plan.then(again=True)  # of a rollout before this one: its name is free in a moment
     wanted = candidate_manifest(seen.resource, target, seen.policy, name)
     if isinstance(service, InferenceService):

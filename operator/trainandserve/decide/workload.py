@@ -2,29 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..names import RUN_ID
-from ..observation import Deployment, InferenceService, Observation, Reading
-from ..resource import Target
+from ..observation import ABSENT, Deployment, InferenceService, Observation, Reading
+from ..resource import DeploymentMode, Target
+
+_ALL = 100
 
 
 @dataclass(frozen=True)
 class Place:
-    """An InferenceService and the Deployment behind it, as they were seen."""
+    """Where a version is: an InferenceService and the Deployment behind it, as they were seen.
+
+    Attributes
+    ----------
+    address
+        Where it alone answers, or all that users reach.
+    ready
+        Whether requests are routed there as they are meant to be.
+    """
 
     service: Reading[InferenceService]
     deployment: Reading[Deployment]
+    address: str | None
+    ready: bool = True
+
+
+def deployment_mode(seen: Observation) -> DeploymentMode:
+    """How KServe runs the InferenceService that users reach; how it is to, where there is none of ours."""
+    service = seen.inference_service
+    if isinstance(service, InferenceService) and not not_ours(seen):
+        return service.deployment_mode
+    return seen.policy.deployment_mode
+
+
+def is_knative(seen: Observation) -> bool:
+    """Whether KServe can split the traffic: it has revisions, and shares of the requests for them."""
+    return deployment_mode(seen) == "Knative"
 
 
 def users_place(seen: Observation) -> Place:
-    """The InferenceService that users reach."""
-    return Place(seen.inference_service, seen.deployment)
+    """Where all users are sent to."""
+    service = seen.inference_service
+    if not is_knative(seen):
+        return Place(service, seen.deployment, _address(service))
+    place = _newest_revision(seen)
+    share = (
+        sum(one.percent for one in service.traffic if one.revision == service.latest_revision)
+        if isinstance(service, InferenceService)
+        else 0
+    )
+    return replace(place, address=_address(service), ready=place.ready and share == _ALL)
 
 
 def candidates_place(seen: Observation) -> Place:
-    """The second InferenceService, without users."""
-    return Place(seen.candidate_service, seen.candidate_deployment)
+    """Where a version is without all users: the second InferenceService, or the newest revision by its own address."""
+    if not is_knative(seen):
+        return Place(seen.candidate_service, seen.candidate_deployment, _address(seen.candidate_service))
+    return _newest_revision(seen)
+
+
+def _newest_revision(seen: Observation) -> Place:
+    service = seen.inference_service
+    if not isinstance(service, InferenceService):
+        return Place(service, ABSENT, None, ready=False)
+    found = seen.revisions.get(str(service.predictor.get("latestCreatedRevision")), ABSENT)
+    return Place(service, found, service.latest_address, ready=service.latest_revision is not None)
+
+
+def _address(service: Reading[InferenceService]) -> str | None:
+    return (service.address or service.url) if isinstance(service, InferenceService) else None
+
+
+def share(seen: Observation, run_id: str | None) -> int | None:
+    """Percentage of the requests that a run's model was seen to get; None where it is not known."""
+    service = seen.inference_service
+    if not isinstance(service, InferenceService) or not is_knative(seen) or not service.traffic:
+        return None
+    its = {name for name, deployment in seen.revisions.items() if deployment.run_id == run_id}
+    return sum(one.percent for one in service.traffic if one.revision in its)
+
+
+def is_up(place: Place, target: Target) -> bool:
+    """Whether the target is what runs there, and is ready."""
+    return place.ready and rolled_out(place.deployment, target)
+
+
+def has_ready_pod(seen: Observation) -> bool:
+    """Whether what users are sent to has a pod that is ready."""
+    return any(one.available > 0 for one in _before_users(seen))
+
+
+def pods_are_known(seen: Observation) -> bool:
+    """Whether it was seen at all what users are sent to."""
+    return bool(_before_users(seen))
+
+
+def _before_users(seen: Observation) -> list[Deployment]:
+    service = seen.inference_service
+    if not is_knative(seen):
+        return [seen.deployment] if isinstance(seen.deployment, Deployment) else []
+    shares = service.traffic if isinstance(service, InferenceService) else ()
+    named = {one.revision for one in shares if one.percent > 0}
+    return [deployment for name, deployment in seen.revisions.items() if name in named]
 
 
 def foreign(seen: Observation, service: Reading[InferenceService]) -> bool:
@@ -72,11 +153,13 @@ def carries(deployment: object, target: Target) -> bool:
     )
 
 
-def in_place(deployment: object, target: Target) -> bool:
+def in_place(seen: Observation, target: Target) -> bool:
     """Whether a proven version has the place for itself: no pod of another template, and at least one that is available.
 
     Not as strict as `rolled_out`: an autoscaler's new pods are no rollout.
     """
-    if not isinstance(deployment, Deployment) or not carries(deployment, target):
+    place = users_place(seen)
+    if not isinstance(place.deployment, Deployment) or not carries(place.deployment, target):
         return False
-    return deployment.updated >= deployment.replicas and deployment.available > 0
+    alone = place.deployment.updated >= place.deployment.replicas
+    return place.ready and alone and place.deployment.available > 0

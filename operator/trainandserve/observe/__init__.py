@@ -16,6 +16,7 @@ from ..inference_service import API
 from ..names import candidate_service, run_id
 from ..observation import (
     ABSENT,
+    Deployment,
     InferenceService,
     KfpRun,
     Observation,
@@ -48,10 +49,12 @@ async def observe(
 
 
 def _from_watches(world: World, key: Key, resource: TrainAndServe, memory: Memory) -> Observation:
+    service = _service(world, key)
     return Observation(
         resource=resource,
         policy=world.policy,
-        inference_service=_service(world, key),
+        inference_service=service,
+        revisions=_revisions(world, key, service),
         deployment=world.cache.deployment(key) or ABSENT,
         candidate_service=_service(world, _candidates_key(key)),
         candidate_deployment=world.cache.deployment(_candidates_key(key)) or ABSENT,
@@ -63,6 +66,13 @@ def _from_watches(world: World, key: Key, resource: TrainAndServe, memory: Memor
 def _candidates_key(key: Key) -> Key:
     """The second InferenceService; where there can be none, a key that nothing has."""
     return (key[0], candidate_service(*key) or "")
+
+
+def _revisions(world: World, key: Key, service: Reading[InferenceService]) -> dict[str, Deployment]:
+    if not isinstance(service, InferenceService):
+        return {}
+    found = {name: world.cache.deployment((key[0], name)) for name in service.revisions}
+    return {name: deployment for name, deployment in found.items() if deployment is not None}
 
 
 def _service(world: World, key: Key) -> Reading[InferenceService]:

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from ..agreement import disagreement
-from ..decide.rollout import place_of_proof, proven_apart
+from ..decide.rollout import not_before_all, place_of_proof
+from ..decide.workload import Place, users_place
 from ..gateways.errors import GatewayError
 from ..gateways.predictor import Answer
-from ..observation import InferenceService, Observation, Reading, Result, ServerTrouble
+from ..observation import InferenceService, Observation, Result, ServerTrouble
 from ..resource import Target, TrainAndServe
 from .results import read_checked
 from .troubles import restarts, server_pods, server_trouble
@@ -22,28 +23,26 @@ from .world import Memory, World
 async def probe(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:
     """Ask for predictions where the target is to be proven, and look at its pods; the observation's fields."""
     target = seen.resource.status.served.target if seen.resource.status.served else None
-    service = place_of_proof(seen).service
+    place, service = place_of_proof(seen), place_of_proof(seen).service
     if target is None or not isinstance(service, InferenceService):
         return {}
     sample = await _sample(world, seen.resource, target, memory)
-    beside = seen.inference_service if proven_apart(seen.resource.status) else None
+    beside = users_place(seen) if not_before_all(seen.resource.status) else None
     answer, other, (trouble, started) = await asyncio.gather(
-        _ask(world, service, sample), _ask(world, beside, sample), _pods(world, service, target)
+        _ask(world, place, sample), _ask(world, beside, sample), _pods(world, service, target)
     )
     found: dict[str, object] = {"server_trouble": trouble}
     if answer is not None:
-        of = f"{service.metadata['name']}/{target.run_id}/{started}"
+        of = f"{place.address}/{target.run_id}/{started}"
         found["probe"] = memory.answers.take(of, _checked(world, answer, sample), other, now)
     return found
 
 
-async def _ask(
-    world: World, service: Reading[InferenceService], sample: Mapping[str, Any] | None
-) -> Answer | None:
-    if not isinstance(service, InferenceService) or not (url := service.address or service.url):
+async def _ask(world: World, place: Place | None, sample: Mapping[str, Any] | None) -> Answer | None:
+    if place is None or not isinstance(place.service, InferenceService) or not place.address:
         return None
-    metadata = service.metadata
-    return await world.predictor.ask(url, str(metadata["namespace"]), str(metadata["name"]), sample)
+    metadata = place.service.metadata
+    return await world.predictor.ask(place.address, str(metadata["namespace"]), str(metadata["name"]), sample)
 
 
 def _checked(world: World, answer: Answer, sample: Mapping[str, Any] | None) -> Answer:

@@ -66,6 +66,7 @@ STATES = [
 ]
 AGO = [0.0, 1.0, 5.0, 9.0, 10.0, 59.0, 60.0, 61.0, 299.0, 300.0, 3600.0, 90_000.0]
 SPECS: list[dict[str, Any]] = [
+    {"serving": {"rollout": {"strategy": "Canary", "steps": [10, 50], "stepDuration": "1m"}}},
     {},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.9, "maxRegression": 0.01}]}},
     {"training": {"timeout": "1m", "runRetries": 0}},
@@ -81,6 +82,7 @@ SPECS: list[dict[str, Any]] = [
     },
 ]
 EDITS: list[dict[str, Any]] = [
+    {"serving": {"rollout": {"strategy": "Canary"}}},
     {"training": {"image": "b"}},
     {"suspend": True},
     {"serving": {"minReplicas": 3}},
@@ -114,7 +116,7 @@ def stored(draw: st.DrawFn) -> Situation:
                     )
                 ),
             )
-    match draw(st.sampled_from(["nothing", "first", "proven", "rolling", "apart", "back"])):
+    match draw(st.sampled_from(["nothing", "first", "proven", "rolling", "apart", "canary", "back"])):
         case "first":
             situation = situation.rolling_to(draw(VERSIONS), since=draw(st.sampled_from(AGO)))
         case "proven":
@@ -126,6 +128,11 @@ def stored(draw: st.DrawFn) -> Situation:
         case "apart":
             ago = draw(st.none() | st.sampled_from(AGO))
             situation = situation.proving(draw(VERSIONS), draw(VERSIONS), since=ago)
+        case "canary":
+            step, ago = draw(st.sampled_from([1, 2, 9])), draw(st.none() | st.sampled_from(AGO))
+            situation = situation.serving(draw(VERSIONS)).stage(
+                "Canary", draw(VERSIONS), step=step, since=ago
+            )
         case "back":
             situation = situation.status(served=Served())
     if draw(st.booleans()):
@@ -193,6 +200,13 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
         for metadata in ({}, {"ownerReferences": []}, {"deletionTimestamp": "2026-11-20T12:00:00Z"})
     ]
     services.append(InferenceService({"metadata": {}}))
+    splits = [
+        situation.split(shares, asks=asks, canary=canary, ready=ready).seen
+        for shares in ({1: 100}, {1: 90, 2: 10}, {2: 100})
+        for asks, canary in ((1, None), (1, 0), (2, 0), (2, 10), (2, None))
+        for ready in (True, False)
+    ]
+    services += [one["inference_service"] for one in splits]
     candidates = [ABSENT, SILENT, None] + [
         situation.candidate_service(a_target(version), **metadata)
         for version in (1, 2, 3)
@@ -202,6 +216,7 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
     optional: dict[str, st.SearchStrategy[Any]] = {
         "inference_service": st.sampled_from(services),
         "deployment": st.sampled_from([ABSENT, SILENT, None, *(a_deployment(v) for v in (None, 1, 2)), a_deployment(1, available=0), rolling_deployment(2)]),
+        "revisions": st.sampled_from([{}, *(one["revisions"] for one in splits)]),
         "candidate_service": st.sampled_from(candidates),
         "candidate_deployment": st.sampled_from([ABSENT, *(a_deployment(v) for v in (None, 1, 2, 3)), rolling_deployment(2)]),
         "run": st.just(ABSENT) | SILENCE | st.none() | kfp,
@@ -324,7 +339,8 @@ def test_only_what_was_accepted_and_is_stored_as_the_target_is_applied(situation
         assert plan.status.served is not None
         rollout = plan.status.rollout
         if rollout and rollout.stage == "Proving" and isinstance(action, ApplyInferenceService):
-            assert action.target == plan.status.served.proven, "users meet only what was proven"
+            unseen = action.canary == 0 and action.target == plan.status.served.target
+            assert unseen or action.target == plan.status.served.proven, "users meet only what was proven"
             continue
         assert action.target == plan.status.served.target
         candidate, served = plan.status.candidate, before.served or Served()

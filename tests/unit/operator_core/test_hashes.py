@@ -59,6 +59,9 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "serving.tolerations": ("serving", TOLERATIONS),
     "serving.pinnedVersion": ("", 3),
     "serving.deletionPolicy": ("", "Orphan"),
+    "serving.rollout.strategy": ("", "Canary"),
+    "serving.rollout.steps": ("", [25]),
+    "serving.rollout.stepDuration": ("", "1m"),
     "suspend": ("", True),
     "historyLimit": ("", 3),
 }

@@ -55,7 +55,13 @@ def full_status() -> Status:
         candidate=_candidate(),
         served=_served(),
         rollout=Rollout(
-            version=4, run_id=_RUN, stage="Proving", since=NOW, message="its pod waits for a node"
+            version=4,
+            run_id=_RUN,
+            stage="Canary",
+            step=1,
+            traffic=10,
+            since=NOW,
+            message="its pod waits for a node",
         ),
         pin=Pin(version=3, run_id=_SERVED_RUN, since=NOW, before=_target(), failed="it crashed"),
         summary="accuracy 0.981",
@@ -173,6 +179,7 @@ def _served() -> Served:
         proof="1 of 1 replicas are updated, and 10 predictions were answered",
         target=_target(),
         observed="version 3",
+        deployment_mode="Knative",
     )
 
 
