@@ -306,8 +306,9 @@ class Place(Namespace):
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[Client]:
         """A client of the model server of a resource."""
-        address = (await self.status(name))["served"]["url"]
-        way = await Way.to(self.api, self.settings.predictor, self.namespace, name, address)
+        service = await self.service(name)
+        assert service is not None
+        way = await Way.to(self.api, self.settings.predictor, service)
         async with Client.of(way) as client:
             yield client
 

@@ -37,17 +37,19 @@ class Way:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    async def to(cls, api: Api, how: str, namespace: str, name: str, address: str) -> Way:
-        """The way that the settings say; `address` is that in the resource's status."""
+    async def to(cls, api: Api, how: str, service: Json) -> Way:
+        """The way that the settings say to what an InferenceService stands for."""
+        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
         path = f"/v1/models/{name}:predict"
-        if how == "address":
-            return cls(address.rstrip("/") + path)
+        address: str = service["status"]["address"]["url"]
+        if how in ("address", "url"):
+            return cls((address if how == "address" else service["status"]["url"]).rstrip("/") + path)
         if how not in ("service", "api-server"):
             return cls(how.format(namespace=namespace, name=name).rstrip("/") + path)
-        service, port = (urlsplit(address).hostname or "").partition(".")[0], urlsplit(address).port or 80
-        where = f"/api/v1/namespaces/{namespace}/services/{service}"
+        host, port = (urlsplit(address).hostname or "").partition(".")[0], urlsplit(address).port or 80
+        where = f"/api/v1/namespaces/{namespace}/services/{host}"
         if how == "service":
-            found: Json = await api.call("GET", where)
+            found = await api.call("GET", where)
             return cls(f"http://{found['spec']['clusterIP']}:{port}{path}")
         return cls(f"{api.server}{where}:{port}/proxy{path}", api.trust, await api.headers())
 

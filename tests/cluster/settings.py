@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     )
     predictor: str = Field(
         "address",
-        description="How this machine reaches a model server: address (the one in the status), service (the Service's IP), api-server (through it), or a URL with {namespace} and {name}.",
+        description="How this machine reaches a model server: address (its name in the cluster), url (where users go), service (the Service's IP), api-server (through it), or a URL with {namespace} and {name}.",
     )
     probed: bool = Field(
         True,

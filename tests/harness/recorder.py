@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.harness.api import OURS, SERVICES, Api, Json, until
+from tests.harness.api import OURS, SERVICES, Api, ApiRefused, Json, until
 
 MANAGER = "trainandserve"
 UNDER_WAY = ("Submitting", "Running", "Stopping")
@@ -80,12 +80,22 @@ class Recorder:
                     await watch
 
     async def _watch(self, kind: str, path: str) -> None:
-        version = (await self._api.call("GET", path))["metadata"]["resourceVersion"]
+        version = await self._begin(path)
         while True:  # a server, or what stands before it, ends a watch after some time
             async for what, body in self._api.watch(path, version):
                 assert what != "ERROR", f"the watch of {kind} from {version} on: {body}"
                 version = body["metadata"]["resourceVersion"]
                 self._events.append(Event(int(version), kind, what == "DELETED", body))
+
+    async def _begin(self, path: str) -> str:
+        """The version to watch from. An API server that just learned of a kind may ask for patience (429)."""
+        while True:
+            try:
+                return str((await self._api.call("GET", path))["metadata"]["resourceVersion"])
+            except ApiRefused as refused:
+                if refused.status != 429:
+                    raise
+            await asyncio.sleep(0.2)
 
     async def caught_up(self) -> None:
         """Wait until every revision up to now is recorded: those of all objects that are there."""
