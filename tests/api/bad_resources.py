@@ -116,6 +116,7 @@ _GOOD: dict[str, Any] = {
             "serviceAccountName": "predictor",
             "nodeSelector": {"disk": "ssd"},
             "tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}],
+            "rollout": {"strategy": "Canary", "steps": [10, 50], "stepDuration": "5m"},
             "pinnedVersion": 3,
             "deletionPolicy": "Delete",
         },
@@ -147,6 +148,8 @@ LABEL_VALUE = "write a label value: at most 63"
 _DATA = "spec.data.uri"
 _LIMITS = "spec.training.resources.limits"
 _METRIC = "spec.evaluation.metrics.0"
+_ROLLOUT = "spec.serving.rollout"
+_STEPS = "write every percentage once, the smallest first"
 _TIMEOUT = "spec.training.timeout"
 
 BAD: tuple[Change, ...] = (
@@ -198,6 +201,17 @@ BAD: tuple[Change, ...] = (
     Change("a huge bound", f"{_METRIC}.min", 1e13, "less than or equal to 1e+12"),
     Change("a negative maxRegression", f"{_METRIC}.maxRegression", -0.1, "greater than or equal to 0"),
     Change("no version kept", "spec.storage.keepVersions", 0, "greater than or equal to 1"),
+    Change("a step without users", f"{_ROLLOUT}.steps", [0, 50], "greater than or equal to 1"),
+    Change("a step with all users", f"{_ROLLOUT}.steps", [50, 100], "less than or equal to 99"),
+    Change("no steps", f"{_ROLLOUT}.steps", [], "should have at least 1 items"),
+    Change("eleven steps", f"{_ROLLOUT}.steps", list(range(1, 12)), "must have at most 10 items"),
+    Change("steps that go down", f"{_ROLLOUT}.steps", [50, 10], _STEPS),
+    Change("a step twice", f"{_ROLLOUT}.steps", [10, 10], _STEPS),
+    Change("an unknown strategy", f"{_ROLLOUT}.strategy", "BlueGreen", "Unsupported value"),
+    Change(
+        "steps of no canary", _ROLLOUT, {"strategy": "Replace", "steps": [10]}, "only with strategy: Canary"
+    ),
+    Change("a step's duration without a unit", f"{_ROLLOUT}.stepDuration", "5", DURATION),
     Change("version 0 pinned", "spec.serving.pinnedVersion", 0, "greater than or equal to 1"),
     Change("minSamples of 0", f"{_METRIC}.minSamples", 0, "greater than or equal to 1"),
     Change("an unknown approval", "spec.evaluation.approval", "manual", "Unsupported value"),
@@ -286,7 +300,6 @@ BAD: tuple[Change, ...] = (
     Change("an unknown field", "spec.dataset", {}, 'unknown field "spec.dataset"'),
     Change("a field in the wrong case", "spec.historylimit", 3, 'unknown field "spec.historylimit"'),
     Change("triggers", "spec.triggers", {"schedule": {}}, 'unknown field "spec.triggers"'),
-    Change("a rollout", "spec.serving.rollout", {}, 'unknown field "spec.serving.rollout"'),
     Change("a namespace for data", "spec.data.namespace", "prod", 'unknown field "spec.data.namespace"'),
     Change(
         "a namespace for storage", "spec.storage.namespace", "a", 'unknown field "spec.storage.namespace"'

@@ -42,13 +42,15 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
 def _mode(seen: Observation, status: Status) -> Status:
     """How KServe was seen to run it; the last word stays where nothing was seen.
 
-    Where nothing was ever said of it, a proof or a rollout says it first: an upgrade of the operator writes to nobody at rest.
+    Where nothing was ever said of it, a proof says it first, or a rollout beside what serves: an upgrade of the operator writes
+    to nobody at rest, and a first version's rollout takes no write more.
     """
-    if status.served is None or not isinstance(seen.inference_service, InferenceService):
+    served = status.served
+    if served is None or not isinstance(seen.inference_service, InferenceService):
         return status
-    if status.served.deployment_mode is None and status.rollout is None:
+    if served.deployment_mode is None and (status.rollout is None or served.version is None):
         return status
-    return status.changed(served=status.served.changed(deployment_mode=deployment_mode(seen)))
+    return status.changed(served=served.changed(deployment_mode=deployment_mode(seen)))
 
 
 def _observed(seen: Observation, status: Status) -> Status:
