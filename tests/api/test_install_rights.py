@@ -6,6 +6,7 @@ rights in a group of their own, from their stand-in's list of requests.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.controlplane import ControlPlane
-from sandbox.controlplane.rest import APPLY, RestError
+from sandbox.controlplane.rest import APPLY, Rest, RestError
 from sandbox.kfp import Fault
 from sandbox.s3 import S3Server
 from tests.api.conftest import all_crds
@@ -34,16 +35,20 @@ from tests.api.operator_path.api import until
 from tests.api.operator_path.site import Site, told
 from tests.api.operator_path.storage import ACCESS_KEY, SECRET_KEY
 from tests.api.operator_path.training import Lesson
+from tests.unit.builders import a_resource
 from tests.unit.install.rendering import Json, overlay
 from tests.unit.install.test_manifests import Right, granted
+from trainandserve.inference_service import owner_reference
+
+pytestmark = pytest.mark.slow
 
 UNSEEN: dict[Right, str] = {
     ("serving.kserve.io", "inferenceservices", "create"): (
         "the first apply of an InferenceService is logged as patch and needs create as well: tested below"
     ),
     ("trainandserve.io", "trainandserves/finalizers", "update"): (
-        "asked for by the admission OwnerReferencesPermissionEnforcement, which some platforms switch on, inside another "
-        "request: our owner references block the owner's deletion"
+        "asked for by the admission OwnerReferencesPermissionEnforcement inside another request, because our owner references "
+        "block the owner's deletion: tested below"
     ),
 }
 """Rights that are needed and cannot be seen in the audit log, and why."""
@@ -75,21 +80,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 async def live(site: Site) -> None:
-    """The main path, and every turn of it that asks for something else."""
+    """The main path, and every turn of it that asks for something else; they wait beside each other."""
     await site.start_operator()
-    await site.apply("digits")
-    await site.serves("digits", 1)
     await _a_launch_that_leaves_an_orphan(site)
-    await _a_run_that_does_not_move(site)
+    await asyncio.gather(_main_path(site), _a_run_that_does_not_move(site), _an_orphaned_service(site))
+    await site.serves("orphan", 1, seconds=60)
+    await until(lambda: _no_workflow_without_a_row(site), 60)
     await _another_process(site)
-    await _deletions(site)
+    await site.delete("digits")
+    await site.gone("digits")
+
+
+async def _main_path(site: Site) -> None:
+    await site.apply("digits")
+    await site.serves("digits", 1, seconds=60)
 
 
 async def _a_launch_that_leaves_an_orphan(site: Site) -> None:
     site.kfp.faults.add(Fault("POST", "/runs$", "between", "reset"))
     await site.apply("orphan")
-    await site.serves("orphan", 1, seconds=60)
-    await until(lambda: _no_workflow_without_a_row(site), 60)
+    await until(lambda: any(path.endswith("/runs") and not status for _, path, status in site.kfp.requests))
 
 
 async def _no_workflow_without_a_row(site: Site) -> bool:
@@ -120,11 +130,9 @@ async def _another_process(site: Site) -> None:
     await site.serves("digits", 2)
 
 
-async def _deletions(site: Site) -> None:
-    await site.delete("digits")
-    await site.gone("digits")
+async def _an_orphaned_service(site: Site) -> None:
     await site.apply("kept", serving={"deletionPolicy": "Orphan"})
-    await site.serves("kept", 1)
+    await site.serves("kept", 1, seconds=60)
     await site.delete("kept")
     await site.gone("kept")
     assert await site.service("kept") is not None
@@ -188,35 +196,49 @@ async def test_without_the_binding_for_secrets_a_resource_says_what_is_missing(
         await site.serves("digits", 1, seconds=60)
 
 
-def test_the_first_apply_of_an_object_needs_the_right_to_create_it(audited: Audited) -> None:
-    plane = audited.plane
-    make_namespace(plane, "only-patch")
-    account = {"name": "patcher", "namespace": "only-patch"}
+SERVICE = {
+    "apiVersion": "serving.kserve.io/v1beta1",
+    "kind": "InferenceService",
+    "metadata": {"name": "one"},
+    "spec": {"predictor": {"model": {"modelFormat": {"name": "tensorflow"}}}},
+}
+SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/one?fieldManager=a"
+
+
+def _somebody(plane: ControlPlane, namespace: str, rules: list[Json]) -> Rest:
+    """Calls of a service account that may do just this."""
+    make_namespace(plane, namespace)
+    account = {"name": "somebody", "namespace": namespace}
+    metadata = {"name": "somebody", "namespace": namespace}
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": metadata}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "somebody"}
     apply(plane, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": {"name": "only-patch", "namespace": "only-patch"},
-        "rules": [
-            {"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"], "verbs": ["patch"]}
-        ],
-    }
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "only-patch", "namespace": "only-patch"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "only-patch"},
-        "subjects": [{"kind": "ServiceAccount", **account}],
-    }
-    for body in (role, binding):
-        apply(plane, body)
-    service = {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": {"name": "one"},
-        "spec": {"predictor": {"model": {"modelFormat": {"name": "tensorflow"}}}},
-    }
-    rest = replace(plane.rest, token=token(plane, account))
-    path = "/apis/serving.kserve.io/v1beta1/namespaces/only-patch/inferenceservices/one?fieldManager=a"
+    apply(plane, {**rbac, "kind": "Role", "rules": rules})
+    subjects = [{"kind": "ServiceAccount", **account}]
+    apply(plane, {**rbac, "kind": "RoleBinding", "roleRef": reference, "subjects": subjects})
+    return replace(plane.rest, token=token(plane, account))
+
+
+def _rule(group: str, resource: str, *verbs: str) -> Json:
+    return {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
+
+
+def test_the_first_apply_of_an_object_needs_the_right_to_create_it(audited: Audited) -> None:
+    rules = [_rule("serving.kserve.io", "inferenceservices", "patch")]
+    somebody = _somebody(audited.plane, "only-patch", rules)
     with pytest.raises(RestError, match='cannot create resource "inferenceservices"'):
-        rest.call("PATCH", path, service, APPLY)
+        somebody.call("PATCH", SERVICES.format(namespace="only-patch"), SERVICE, APPLY)
+
+
+def test_who_blocks_an_owners_deletion_needs_the_right_on_its_finalizers(audited: Audited) -> None:
+    services = _rule("serving.kserve.io", "inferenceservices", "create", "patch")
+    owner = owner_reference(a_resource())
+    body = {**SERVICE, "metadata": {"name": "one", "ownerReferences": [owner]}}
+    without = _somebody(audited.plane, "no-finalizers", [services])
+    with pytest.raises(RestError, match="cannot set blockOwnerDeletion"):
+        without.call("PATCH", SERVICES.format(namespace="no-finalizers"), body, APPLY)
+
+    finalizers = _rule("trainandserve.io", "trainandserves/finalizers", "update")
+    allowed = _somebody(audited.plane, "finalizers", [services, finalizers])
+    made = allowed.call("PATCH", SERVICES.format(namespace="finalizers"), body, APPLY)
+    assert made["metadata"]["ownerReferences"] == [owner]
