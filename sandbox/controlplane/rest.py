@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import http.client
 import json
 import ssl
@@ -94,8 +95,9 @@ class Rest:
         address = urllib.parse.urlsplit(self.server)
         connection = http.client.HTTPConnection(address.netloc, timeout=TIMEOUT_SECONDS)
         if address.scheme == "https":
-            context = ssl.create_default_context(cadata=self.ca)
-            connection = http.client.HTTPSConnection(address.netloc, timeout=TIMEOUT_SECONDS, context=context)
+            connection = http.client.HTTPSConnection(
+                address.netloc, timeout=TIMEOUT_SECONDS, context=_trusting(self.ca)
+            )
         identity = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         with contextlib.closing(connection):
             connection.request(
@@ -119,6 +121,12 @@ class Rest:
         except (OSError, http.client.HTTPException, RestError):
             return False
         return True
+
+
+@functools.cache
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    """One for all calls: making it takes longer than most of them."""
+    return ssl.create_default_context(cadata=ca)
 
 
 def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -109,8 +109,11 @@ async def until(
     what: Callable[[], Awaitable[object]] | None = None,
     every: float = 0.04,
 ) -> Any:
-    """Poll a condition, awaitable or not, until it is true; its value. `what` tells what was there instead in the end."""
-    deadline = time.monotonic() + PATIENCE * seconds
+    """Poll a condition, awaitable or not, until it is true; its value. `what` tells what was there instead in the end.
+
+    The pause begins with `every` seconds and grows to five times as many: what has taken seconds is not there a moment later.
+    """
+    deadline, pause = time.monotonic() + PATIENCE * seconds, every
     while True:
         value = holds()
         value = await value if asyncio.iscoroutine(value) else value
@@ -119,4 +122,5 @@ async def until(
         if time.monotonic() > deadline:
             seen = f": {json.dumps(await what(), indent=1, default=str)}" if what else ""
             raise AssertionError(f"not within {PATIENCE * seconds:g} s{seen}")
-        await asyncio.sleep(every)
+        await asyncio.sleep(pause)
+        pause = min(1.1 * pause, 5 * every)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
 from collections import Counter
@@ -19,12 +18,13 @@ from sandbox.kfp import Pace as KfpPace
 from sandbox.kserve import FakeServers, KServe
 from sandbox.kserve import Pace as KServePace
 from sandbox.s3 import S3Server
+from tests.api.conftest import end_namespace
 from tests.api.operator_path.api import administrator
 from tests.api.operator_path.bodies import SETTINGS, resource, secret
 from tests.api.operator_path.process import NAMESPACE, start
 from tests.api.operator_path.storage import new_bucket
 from tests.api.operator_path.training import Lesson, Training, name_of
-from tests.harness.api import MERGE, OURS, Api, ApiRefused, Json
+from tests.harness.api import Api, Json
 from tests.harness.namespace import Namespace, message, served, told
 from tests.harness.process import OperatorProcess
 from tests.harness.proxy import Proxy
@@ -96,15 +96,7 @@ class Site(Namespace):
 
     async def _tear_down(self) -> None:
         await asyncio.gather(*(operator.stop() for operator in self.operators))
-        for one in await self.items(OURS):  # with no operator nobody takes the finalizers off
-            await self._release(one)
-        with contextlib.suppress(ApiRefused):
-            await self.api.call("DELETE", f"/api/v1/namespaces/{self.namespace}")
-
-    async def _release(self, one: Json) -> None:
-        path = f"{self.path(OURS)}/{one['metadata']['name']}"
-        with contextlib.suppress(ApiRefused):
-            await self.api.call("PATCH", path, {"metadata": {"finalizers": None}}, MERGE)
+        await asyncio.to_thread(end_namespace, self._ground.plane, self.namespace)
 
     async def _start_standins(
         self, multi_user: bool, options: dict[str, Any], kserve: dict[str, Any]
