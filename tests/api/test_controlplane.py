@@ -146,6 +146,7 @@ def test_pod_security_is_enforced(plane: ControlPlane) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_second_plane_beside_the_first_one_is_another_one_and_keeps_its_objects_over_restarts(
     plane: ControlPlane, tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def _audited(log: Path, verb: str, resource: str) -> list[str]:
     return [each["user"]["username"] for each in chosen if each["objectRef"]["resource"] == resource]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda each: each.name
 )

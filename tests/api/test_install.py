@@ -14,6 +14,8 @@ from sandbox.crds import kserve_crds
 from tests.api.install import apply, in_order, make_namespace, path_of
 from tests.unit.install.rendering import OVERLAYS, Json, only, overlay
 
+pytestmark = pytest.mark.slow
+
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 

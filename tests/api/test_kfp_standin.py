@@ -701,6 +701,7 @@ async def test_in_multi_user_mode_tokens_and_rights_decide(started: Started, wor
         assert len(world.workflows("mine")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 async def test_the_program_ends_its_steps_however_it_ends(
     number: signal.Signals, plane: Any, world: World, tmp_path: Path

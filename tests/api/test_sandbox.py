@@ -17,6 +17,8 @@ import pytest
 from sandbox.client import Resources
 from sandbox.processes import ChildProcess
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 UP_SECONDS = 120.0
 EXAMPLE = str(ROOT / "examples" / "digits.yaml")

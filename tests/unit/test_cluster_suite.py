@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SUITE = ROOT / "tests" / "cluster"
 
@@ -24,8 +26,11 @@ sys.exit(pytest.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_without_a_cluster_every_case_is_skipped_and_says_what_is_missing(tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TAS_") and k != "KUBECONFIG"}
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("TAS_", "PYTEST_")) and k != "KUBECONFIG"
+    }
     command = [
         sys.executable,
         "-c",

@@ -49,7 +49,11 @@ async def test_a_version_gets_its_share_step_by_step(knative: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [{"crash": True, "message": "no such op"}, {"failPredict": True}], ids=["crash", "no answers"]
+    "model",
+    [
+        pytest.param({"crash": True, "message": "no such op"}, id="crash"),
+        pytest.param({"failPredict": True}, id="no answers", marks=pytest.mark.slow),
+    ],
 )
 async def test_a_version_that_fails_never_gets_a_request(
     knative: Site, model: dict[str, Any], request: pytest.FixtureRequest

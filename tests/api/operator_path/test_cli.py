@@ -42,6 +42,7 @@ def tas(shared: Site, plane: ControlPlane, capsys: Capture) -> Tas:
     return Tas(shared, plane.kubeconfig, capsys)
 
 
+@pytest.mark.slow
 async def test_a_resource_is_held_let_go_and_trained_again(shared: Site, tas: Tas) -> None:
     await shared.apply("asked")
     await shared.serves("asked", 1)
@@ -82,6 +83,7 @@ async def _is_suspended(site: Site, name: str) -> bool:
     return told(await site.status(name)).get("Ready", "").endswith("/Suspended")
 
 
+@pytest.mark.slow
 async def test_a_plan_for_a_file_says_what_the_operator_then_does_and_writes_nothing(
     shared: Site, tas: Tas, tmp_path: Path
 ) -> None:

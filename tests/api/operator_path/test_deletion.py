@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.api.operator_path.api import SERVICES, until
 from tests.api.operator_path.bodies import SECRET
 from tests.api.operator_path.site import Site
@@ -71,6 +73,7 @@ async def test_a_secret_that_is_gone_already_holds_nothing_up(site: Site) -> Non
     await site.check()
 
 
+@pytest.mark.slow
 async def test_a_namespace_that_is_deleted_whole_goes_with_the_next_resync(bare: Site) -> None:
     # kopf stops watching a namespace, one of a list, as soon as it is marked for deletion: only a resync looks again.
     site = bare

@@ -80,6 +80,7 @@ ROLLOUT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("method", "path", "says"), ROLLOUT)
 async def test_killed_in_a_rollout(bare: Site, method: str, path: str, says: str, when: When) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import signal
 import time
 
+import pytest
+
 from tests.api.operator_path.api import until
 from tests.api.operator_path.site import Site
 from tests.api.operator_path.training import Lesson
@@ -48,6 +50,7 @@ async def test_a_leader_that_is_asked_to_stop_hands_over_at_once(bare: Site) -> 
     await site.check()
 
 
+@pytest.mark.slow
 async def test_a_leader_that_slept_past_its_lease_writes_nothing_any_more(bare: Site) -> None:
     site = bare
     leader = await site.start_operator()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.api.operator_path.api import MERGE, OURS, until
 from tests.api.operator_path.site import Site, served, told
 from tests.api.operator_path.training import Lesson
@@ -45,6 +47,7 @@ async def test_while_a_version_serves(shared: Site) -> None:
     assert len(shared.runs("serving")) == 2
 
 
+@pytest.mark.slow
 async def test_while_a_run_is_on(shared: Site) -> None:
     await shared.apply("training")
     before = await shared.serves("training", 1)
@@ -79,6 +82,7 @@ async def test_after_a_rejected_version(shared: Site) -> None:
     assert told(status).get("Stalled") is None
 
 
+@pytest.mark.slow
 async def test_after_a_version_that_could_not_be_served(shared: Site) -> None:
     await shared.apply("crashed")
     before = await shared.serves("crashed", 1)

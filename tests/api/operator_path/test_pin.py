@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.operator_path.api import until
 from tests.api.operator_path.site import Site, message, served, told
 from tests.api.operator_path.traffic import Traffic
@@ -36,6 +38,7 @@ async def _ends_with(site: Site, wanted: list[str]) -> bool:
     return (await site.reasons("pinned"))[-len(wanted) :] == wanted
 
 
+@pytest.mark.slow
 async def test_a_version_that_is_not_whole_is_not_served_by_a_pin_and_a_rejected_one_is(shared: Site) -> None:
     await shared.apply("choosy")
     before = await shared.serves("choosy", 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.operator_path.api import SERVICES, until
 from tests.api.operator_path.site import Site, served, told
 from tests.api.operator_path.training import Lesson
@@ -25,6 +27,7 @@ async def test_a_run_in_flight_finishes_and_is_served_only_later(shared: Site) -
     assert len(shared.runs("flight")) == 1
 
 
+@pytest.mark.slow
 async def test_nothing_is_started_and_drift_stays(shared: Site) -> None:
     await shared.apply("held")
     await shared.serves("held", 1)

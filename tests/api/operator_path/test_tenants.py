@@ -161,6 +161,7 @@ UNSPELLABLE: dict[str, Json] = {
 """What there is no way to write: the API server refuses it."""
 
 
+@pytest.mark.slow
 async def test_one_team_reaches_nothing_of_another(teams: tuple[Team, Team], plane: ControlPlane) -> None:
     mine, theirs = teams
     with listening(answer(200, b"{}")) as inside:

@@ -15,7 +15,14 @@ CRASH = {"crash": True, "message": "no such op: Frobnicate"}
 WRONG = {"predictions": [{"version": 7}]}
 
 
-@pytest.mark.parametrize("model", [CRASH, {"failPredict": True}, WRONG], ids=["crash", "no answers", "wrong"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(CRASH, id="crash"),
+        pytest.param({"failPredict": True}, id="no answers", marks=pytest.mark.slow),
+        pytest.param(WRONG, id="wrong"),
+    ],
+)
 async def test_a_version_that_cannot_serve_never_meets_users(
     shared: Site, model: dict[str, object], request: pytest.FixtureRequest
 ) -> None:

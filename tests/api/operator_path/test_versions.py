@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.operator_path.api import until
 from tests.api.operator_path.site import Site
 
 KEEP = {"keepVersions": 1}
 
 
+@pytest.mark.slow
 async def test_old_versions_go_but_for_the_one_before_and_those_of_others(shared: Site) -> None:
     await shared.apply("kept", storage=KEEP)
     await shared.serves("kept", 1)

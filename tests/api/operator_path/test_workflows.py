@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.api.operator_path.api import WORKFLOWS, Json, until
 from tests.api.operator_path.site import Site
 from tests.api.operator_path.training import Lesson
@@ -35,6 +37,7 @@ async def _fill(site: Site) -> None:
     await asyncio.gather(*(create() for _ in range(8)))
 
 
+@pytest.mark.slow
 async def test_memory_stays_flat_with_a_thousand_heavy_workflows(bare: Site) -> None:
     site = bare
     operator = await site.start_operator()

@@ -108,6 +108,7 @@ def test_the_pipeline_is_named_after_the_resource(name):
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", found)
 
 
+@pytest.mark.slow
 def test_equal_resources_give_equal_bytes_in_every_process():
     def digest(seed: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": seed}

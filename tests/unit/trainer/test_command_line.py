@@ -100,6 +100,7 @@ def test_anything_else_is_1_with_a_traceback_that_holds_no_secret(tmp_path: Path
     assert "planted" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_training_leaves_nothing_but_progress_behind(tmp_path: Path) -> None:
     write_digits(tmp_path / "digits", share=0.2)
     done = trainer(
@@ -145,6 +146,7 @@ def quiet_pip(tmp_path: Path) -> dict[str, str]:
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels"), "TMPDIR": str(temporary)}
 
 
+@pytest.mark.slow
 def test_own_packages_come_from_where_pips_settings_say(
     trained: Trained, tmp_path: Path, quiet_pip: dict[str, str]
 ) -> None:

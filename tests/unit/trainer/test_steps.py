@@ -65,6 +65,7 @@ def test_the_training_is_recorded(trained: Trained) -> None:
     assert found["startedAt"].endswith("Z")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(
     trained: Trained, tmp_path: Path
 ) -> None:

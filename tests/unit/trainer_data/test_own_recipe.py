@@ -27,6 +27,7 @@ def started(*command: str, at: Path | None = None, **environment: str) -> subpro
     )
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass() -> None:
     done = started("-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE))
     assert done.returncode == 0, done.stdout
@@ -43,6 +44,7 @@ def test_it_learns_the_digits_and_is_measured(tmp_path: Path, monkeypatch: pytes
     assert len(found["sample"]["predictions"][0]) == 10
 
 
+@pytest.mark.slow
 def test_it_comes_by_packages(tmp_path: Path) -> None:
     command = ["-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     built = started(*command, at=EXAMPLE)

@@ -71,6 +71,7 @@ def test_the_sample_is_strict_json_and_what_a_server_would_answer(trained: Path)
     assert all(row.keys() == {"age", "job"} and isinstance(row["age"], float) for row in sample["instances"])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(trained: Path, tmp_path: Path) -> None:
     def weights(name: str, seed: int) -> str:
         parameters = {"epochs": 1, "hiddenUnits": 8, "seed": seed, "classWeights": "balanced"}
