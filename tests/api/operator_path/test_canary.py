@@ -73,6 +73,7 @@ async def test_a_version_that_fails_never_gets_a_request(
     assert service is not None and "canaryTrafficPercent" not in service["spec"]["predictor"]
 
 
+@pytest.mark.slow
 async def test_in_standard_mode_a_canary_is_refused_and_said(shared: Site) -> None:
     await shared.apply("split", serving=CANARY)
     status = await shared.settles("split", Ready="True/CanaryNotSupported")

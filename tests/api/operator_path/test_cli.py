@@ -116,6 +116,7 @@ async def test_a_plan_for_a_file_says_what_the_operator_then_does_and_writes_not
     assert at_rest["status"]["plan"]["steps"][0]["action"] == "Nothing"
 
 
+@pytest.mark.slow
 async def test_versions_are_approved_rolled_back_and_promoted(shared: Site, tas: Tas) -> None:
     by_hand = {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.5}], "approval": "Manual"}}
     await shared.apply("handled", **by_hand)

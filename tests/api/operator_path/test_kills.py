@@ -14,14 +14,14 @@ from tests.api.operator_path.training import Lesson
 from tests.harness.proxy import When
 
 STATUS = "/trainandserves/digits/status$"
-campaign = pytest.mark.campaign
+campaign, slow = pytest.mark.campaign, pytest.mark.slow
 WRITES = [
     pytest.param("PATCH", "/trainandserves/digits$", "", id="the finalizer", marks=campaign),
     pytest.param("PUT", STATUS, "", id="first sight", marks=campaign),
     pytest.param("PUT", STATUS, '"state": ?"Submitting"', id="the intent to submit"),
     pytest.param("PUT", STATUS, '"state": ?"Running"', id="the adopted run", marks=campaign),
-    pytest.param("PUT", STATUS, '"verdict":', id="the verdict"),
-    pytest.param("PATCH", "/inferenceservices/digits$", "", id="the InferenceService"),
+    pytest.param("PUT", STATUS, '"verdict":', id="the verdict", marks=slow),
+    pytest.param("PATCH", "/inferenceservices/digits$", "", id="the InferenceService", marks=slow),
     pytest.param("PUT", STATUS, '"proof":', id="the proof", marks=campaign),
 ]
 
@@ -51,7 +51,7 @@ async def test_killed_while_it_submits(bare: Site, when: str) -> None:
     await _ends_as_ever(site)
 
 
-@pytest.mark.parametrize("step", ["download", "export"])
+@pytest.mark.parametrize("step", [pytest.param("download", marks=slow), "export"])
 async def test_killed_while_a_run_is_on(bare: Site, step: str) -> None:
     site = bare
     lesson = site.lesson("digits", Lesson(holds=step))
@@ -80,7 +80,7 @@ ROLLOUT = [
 ]
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("method", "path", "says"), ROLLOUT)
 async def test_killed_in_a_rollout(bare: Site, method: str, path: str, says: str, when: When) -> None:

@@ -66,6 +66,7 @@ async def test_while_a_run_is_on(shared: Site) -> None:
     assert len(shared.runs("training")) == 2
 
 
+@pytest.mark.slow
 async def test_after_a_rejected_version(shared: Site) -> None:
     await shared.apply("rejected")
     before = await shared.serves("rejected", 1)

@@ -45,6 +45,7 @@ async def _failures(site: Site, name: str, count: int = 0) -> list[str]:
     return found if len(found) >= count else []
 
 
+@pytest.mark.slow
 async def test_the_pauses_between_failing_runs_grow(shared: Site) -> None:
     shared.lesson("pauses", Lesson(fails=("train", "no"), failures=2))
     await shared.apply("pauses")
@@ -129,7 +130,9 @@ async def _observed(site: Site, name: str, generation: int) -> bool:
 
 STUCK = [
     pytest.param({"image": "nowhere/trainer:1"}, "step download: the image cannot be pulled", id="image"),
-    pytest.param({"nodeSelector": {"gpu": "a100"}}, "step train waits for a node", id="node"),
+    pytest.param(
+        {"nodeSelector": {"gpu": "a100"}}, "step train waits for a node", id="node", marks=pytest.mark.slow
+    ),
 ]
 
 
@@ -149,6 +152,7 @@ async def test_a_run_that_does_not_move_is_explained(
     await until(lambda: _last_serves(shared, name), 40)
 
 
+@pytest.mark.slow
 async def test_a_run_past_its_timeout_is_stopped_and_counts_as_failed(shared: Site) -> None:
     await shared.apply("late", training={"image": "nowhere/trainer:2", "timeout": "5s", "runRetries": 0})
     await shared.settles("late", ModelTrained="Unknown/RunStuck")
@@ -186,6 +190,7 @@ async def _last_serves(site: Site, name: str) -> bool:
     return hashes[0] == hashes[1] and status["phase"] == "Serving"
 
 
+@pytest.mark.slow
 async def test_as_many_runs_as_allowed_are_on_at_a_time(sites: Sites) -> None:
     async with sites(settings={"TAS_MAX_CONCURRENT_RUNS": "1"}) as site:
         names = ["one", "two", "three"]

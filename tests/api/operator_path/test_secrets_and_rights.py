@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 
+import pytest
 import yaml
 
 from tests.api.operator_path.api import until
@@ -30,6 +31,7 @@ ELSEWHERE = {
 """Rights that are used, but not seen in the requests of the path below."""
 
 
+@pytest.mark.slow
 async def test_the_rights_suffice_and_each_is_used(site: Site) -> None:
     await _whole_life(site)
     requests = site.operator.proxy.requests

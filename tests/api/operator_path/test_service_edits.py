@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.operator_path.api import SERVICES, Json, until
 from tests.api.operator_path.site import Site, served, told
 
@@ -65,6 +67,7 @@ def _theirs(name: str) -> Json:
     }
 
 
+@pytest.mark.slow
 async def test_a_service_of_somebody_else_holds_a_rollout_until_it_is_gone(shared: Site) -> None:
     await shared.apply("apart")
     await shared.serves("apart", 1)

@@ -20,7 +20,7 @@ WRONG = {"predictions": [{"version": 7}]}
     [
         pytest.param(CRASH, id="crash"),
         pytest.param({"failPredict": True}, id="no answers", marks=pytest.mark.slow),
-        pytest.param(WRONG, id="wrong"),
+        pytest.param(WRONG, id="wrong", marks=pytest.mark.slow),
     ],
 )
 async def test_a_version_that_cannot_serve_never_meets_users(

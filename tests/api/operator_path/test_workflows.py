@@ -68,6 +68,7 @@ async def _listed(site: Site) -> bool:
     return any("watch" in one.query for one in asked)
 
 
+@pytest.mark.slow
 async def test_a_workflow_wakes_only_its_owner(shared: Site) -> None:
     for name in ("owner", "bystander", "another"):
         await shared.apply(name)

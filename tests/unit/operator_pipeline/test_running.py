@@ -153,8 +153,13 @@ def test_a_step_that_ends_with_2_fails_the_run_and_its_sentence_ends_its_log(she
 @pytest.mark.parametrize(
     ("environment", "code", "last"),
     [
-        ({}, 0, "progress of train 1/1"),
-        ({"FAIL": "train"}, 2, "DataChanged: the bucket holds other data than planned."),
+        pytest.param({}, 0, "progress of train 1/1", marks=pytest.mark.slow),
+        pytest.param(
+            {"FAIL": "train"},
+            2,
+            "DataChanged: the bucket holds other data than planned.",
+            marks=pytest.mark.slow,
+        ),
         (
             {"KILL": "train"},
             137,

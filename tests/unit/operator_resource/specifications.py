@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from trainandserve.durations import format_duration
 
+_EXAMPLES = "50" if os.environ.get("CI") == "true" else "20"
 thorough = settings(
-    max_examples=int(os.environ.get("TRAINANDSERVE_EXAMPLES", "50")), deadline=None, derandomize=True
+    max_examples=int(os.environ.get("TRAINANDSERVE_EXAMPLES", _EXAMPLES)), deadline=None, derandomize=True
 )
 """TRAINANDSERVE_EXAMPLES=5000 looks harder."""
 
