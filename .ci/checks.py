@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKERS = 2
+WORKERS = 3
 # What no committed file may say. Requirement files name no index, and nothing names a folder of somebody's machine.
 PATHS = re.compile(
     rf"(?<![\w.])(?:/home/(?!somebody)\w+|/root|/Users/\w+)/|{re.escape(str(ROOT))}\b|{re.escape(str(Path.home()))}/"
