@@ -52,3 +52,9 @@ def brief(text: object, limit: int = 400) -> str:
     """A foreign message cut to what fits into a condition, on one line."""
     line = " ".join(str(text if text is not None else "").split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def last_words(output: object, limit: int = 400) -> str:
+    """The end of what a program wrote, cut to what fits into a condition, on one line: why it ended stands there."""
+    line = " ".join(str(output if output is not None else "").split())
+    return line if len(line) <= limit else f"…{line[1 - limit :]}"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import names, reasons
-from ..gateways.errors import brief
+from ..gateways.errors import brief, last_words
 from ..observation import InferenceService, Problem, RunPods, ServerTrouble
 from ..resource import Run, Target
 from ..steps import is_executor, step_of
@@ -29,6 +29,9 @@ _OF_THE_MODEL = "CrashLoopBackOff"
 """The one wait that a model may be the reason of; the others are a matter of images, configuration and nodes."""
 _FAILED_RESTARTS = 3
 """Restarts after which a load counts as failed for good: two may be bad luck with a node or the network."""
+
+_LAST_WORDS = 600
+"""Characters of what a model server wrote last."""
 
 
 async def run_pods(world: World, namespace: str, run: Run) -> RunPods:
@@ -98,7 +101,7 @@ def _failure(flows: Sequence[Json], pods: Sequence[Json]) -> str | None:
         for container in pod.get("status", {}).get("containerStatuses") or ():
             ended = (container.get("state") or {}).get("terminated") or {}
             if ended.get("exitCode") and container.get("name") in ("main", None, "user"):
-                words = brief(ended.get("message")) or f"exit code {ended['exitCode']}"
+                words = last_words(ended.get("message")) or f"exit code {ended['exitCode']}"
                 return f"step {step_of(pod)} failed: {words}"
     for flow in flows:
         nodes: list[Json] = list((flow.get("status", {}).get("nodes") or {}).values())
@@ -159,8 +162,8 @@ def _server_pod(pod: Json) -> ServerTrouble | None:
                 continue  # an initializer that was tried again and has done its work
             if ended is None and waiting.get("reason") not in _WAITING_TROUBLE:
                 continue
-            words = brief(
-                (ended or {}).get("message") or waiting.get("message") or waiting.get("reason"), 600
+            words = last_words((ended or {}).get("message"), _LAST_WORDS) or brief(
+                waiting.get("message") or waiting.get("reason"), _LAST_WORDS
             )
             code = f" (exit code {ended['exitCode']})" if ended else ""
             waits = ended is None and waiting.get("reason") != _OF_THE_MODEL
