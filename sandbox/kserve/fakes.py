@@ -169,11 +169,16 @@ class FakeServers:
         try:
             task = asyncio.create_task(asyncio.to_thread(download, uri, folder, environment))
             self._downloads.add(task)
-            task.add_done_callback(self._downloads.discard)
+            task.add_done_callback(self._over)
             await asyncio.shield(task)  # a thread cannot be stopped: `close` waits for it
         except StorageError as error:
             return Exit(1, log_of(uri, error))
         return Exit(0)
+
+    def _over(self, download: asyncio.Task[int]) -> None:
+        self._downloads.discard(download)
+        if not download.cancelled():
+            download.exception()  # taken note of, as its pod may be gone and nobody be left to hear of it
 
     async def serve(self, pod: str, model: str, environment: Mapping[str, str]) -> FakeContainer:
         script = Script.read(self._folders.pod(pod) / "models")

@@ -30,6 +30,8 @@ from sandbox.kfp import (
 )
 from tests.unit.sandbox_kfp.pipelines import Client, changed, run_body, states, two_tasks, until, without
 
+pytestmark = pytest.mark.slow  # what the sandbox is made of; the tests of the operator use it too
+
 Started = Callable[..., AbstractAsyncContextManager[tuple[KfpServer, Client]]]
 UNKNOWN = "99999999-9999-9999-9999-999999999999"
 
@@ -701,7 +703,6 @@ async def test_in_multi_user_mode_tokens_and_rights_decide(started: Started, wor
         assert len(world.workflows("mine")) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 async def test_the_program_ends_its_steps_however_it_ends(
     number: signal.Signals, plane: Any, world: World, tmp_path: Path

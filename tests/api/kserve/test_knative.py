@@ -25,6 +25,8 @@ from tests.api.kserve.ground import (
     uri,
 )
 
+pytestmark = pytest.mark.slow  # what the sandbox is made of; the tests of the operator use it too
+
 MODE = "serving.kserve.io/deploymentMode"
 FIRST, SECOND, THIRD = (f"demo-predictor-{number:05}" for number in (1, 2, 3))
 UP = {

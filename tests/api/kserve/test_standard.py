@@ -37,6 +37,8 @@ from tests.api.kserve.ground import (
     uri,
 )
 
+pytestmark = pytest.mark.slow  # what the sandbox is made of; the tests of the operator use it too
+
 NOT_CREATED = "False/Predictor ingress not created"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
+import pytest
+
 from tests.api.operator_path.api import SERVICES, until
 from tests.api.operator_path.site import Site, message, served, told
 from tests.api.operator_path.traffic import Traffic
@@ -30,6 +32,7 @@ async def test_new_parameters_replace_the_version_without_a_failed_request(share
     await shared.gone("params-candidate", SERVICES)
 
 
+@pytest.mark.slow
 async def test_a_serving_edit_changes_the_service_and_trains_nothing(shared: Site) -> None:
     await shared.apply("replicas")
     await shared.serves("replicas", 1)
@@ -67,6 +70,7 @@ async def _told(site: Site, name: str, events: list[str]) -> bool:
     return await site.reasons(name) == events
 
 
+@pytest.mark.slow
 async def test_stricter_bounds_leave_the_version_serving(shared: Site) -> None:
     await shared.apply("strict")
     await shared.serves("strict", 1)
@@ -105,6 +109,7 @@ async def test_a_version_that_is_worse_than_the_one_serving_is_rejected(shared: 
     assert served(status) == 1
 
 
+@pytest.mark.slow
 async def test_the_retrain_annotation_starts_a_run_once(shared: Site) -> None:
     await shared.apply("again")
     await shared.serves("again", 1)
@@ -137,6 +142,7 @@ async def test_data_that_changes_between_plan_and_download_fails_the_run(shared:
     assert "step download" in failures[0]["message"] and "DataChanged" in failures[0]["message"]
 
 
+@pytest.mark.slow
 async def test_deployments_and_services_carry_the_run_that_made_the_model(shared: Site) -> None:
     await shared.apply("lineage")
     status = await shared.serves("lineage", 1)

@@ -34,6 +34,7 @@ async def test_what_serves_goes_with_the_resource_and_the_versions_stay(shared: 
     assert any(key.endswith("result.json") for key in kept)
 
 
+@pytest.mark.slow
 async def test_an_orphaned_service_outlives_the_resource(shared: Site) -> None:
     await shared.apply("orphan", serving={"deletionPolicy": "Orphan"})
     await shared.serves("orphan", 1)
@@ -61,6 +62,7 @@ async def test_deleting_the_storage_deletes_exactly_what_the_resource_wrote(shar
     assert before - set(shared.storage.keys()) == gone
 
 
+@pytest.mark.slow
 async def test_a_secret_that_is_gone_already_holds_nothing_up(site: Site) -> None:
     await site.apply("keyless", storage={"deletionPolicy": "Delete"})
     await site.serves("keyless", 1)

@@ -70,6 +70,7 @@ async def test_a_run_that_left_no_result_failed(shared: Site) -> None:
     assert lesson.leaves_result is False and "candidate" not in status
 
 
+@pytest.mark.slow
 async def test_a_run_whose_workflow_is_deleted_is_lost_and_tried_again(shared: Site) -> None:
     lesson = shared.lesson("vanishes", Lesson(holds="train"))
     await shared.apply("vanishes")
@@ -108,6 +109,7 @@ async def _ask_kfp(site: Site, run: str, verb: str) -> None:
             assert answer.status == 200, await answer.text()
 
 
+@pytest.mark.slow
 async def test_a_retry_in_the_pages_of_kfp_changes_nothing(shared: Site) -> None:
     lesson = shared.lesson("latched", Lesson({"accuracy": 0.9}, fails=("train", "no")))
     await shared.apply("latched", training={"runRetries": 0})

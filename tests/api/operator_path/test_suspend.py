@@ -9,6 +9,7 @@ from tests.api.operator_path.site import Site, served, told
 from tests.api.operator_path.training import Lesson
 
 
+@pytest.mark.slow
 async def test_a_run_in_flight_finishes_and_is_served_only_later(shared: Site) -> None:
     lesson = shared.lesson("flight", Lesson(holds="train"))
     await shared.apply("flight")

@@ -3,6 +3,7 @@
 import json
 import string
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kfp import components
@@ -69,6 +70,7 @@ PATHS = st.text(string.ascii_letters + string.digits + "-_.!*'()+=,:;~é", max_s
 EVALUATION = st.none() | st.builds(lambda path: {"data": {"uri": f"s3://held-out/{path}"}}, PATHS)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(name=NAMES, training=TRAINING, evaluation=EVALUATION)
 def test_any_valid_resource_compiles_and_loads(name, training, evaluation):

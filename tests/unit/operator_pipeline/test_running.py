@@ -104,6 +104,7 @@ def evaluation_artifacts(shell):
     return {name: entry["artifacts"][0] for name, entry in found.items()}
 
 
+@pytest.mark.slow
 def test_confusion_matrix_roc_and_report_are_artifacts_of_the_evaluation(shell):
     needed = {name: PARAMETERS[name] for name in ("uid", "version", "run_id", "destination")}
     done = run(shell, needed, fields={"caching": False})
@@ -121,6 +122,7 @@ def test_confusion_matrix_roc_and_report_are_artifacts_of_the_evaluation(shell):
     assert page.read_text() == "<!doctype html>"
 
 
+@pytest.mark.slow
 def test_without_held_out_data_and_incumbent_their_options_are_left_out(shell):
     needed = {name: PARAMETERS[name] for name in ("uid", "version", "run_id", "destination")}
     done = run(shell, needed, fields={"caching": False})

@@ -90,6 +90,7 @@ def test_a_drawing_has_ink_where_the_image_has():
     ]
 
 
+@pytest.mark.slow
 def test_the_held_out_digits_are_read_from_the_files_as_written(tmp_path):
     write_digits(tmp_path)
     images, labels = held_out(tmp_path)
