@@ -1,7 +1,7 @@
 """Rows of named columns, as a CSV file has them: texts, and numbers where all of them are numbers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,10 +26,13 @@ class Table:
         model's signature do.
     kinds
         What each column holds. Numeric ones are all numbers (or missing).
+    source
+        Where the rows came from, in words.
     """
 
     columns: Mapping[str, Texts]
     kinds: Mapping[str, Kind]
+    source: str = "the data"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,7 +53,7 @@ class Table:
 
     def at(self, indices: npt.NDArray[Any] | slice) -> "Table":
         """Return other rows of these."""
-        return Table({name: column[indices] for name, column in self.columns.items()}, self.kinds)
+        return replace(self, columns={name: column[indices] for name, column in self.columns.items()})
 
     def contents(self) -> Iterator[bytes]:
         """Yield each row's own bytes."""
@@ -71,19 +74,23 @@ class Table:
             found[present] = column[present].astype(np.float64)
         except ValueError as error:
             wrong = next(value for value in column[present] if not is_number(value))
-            raise WrongInput(f"column {name} holds {str(wrong)[:40]!r} where numbers are expected") from error
+            raise WrongInput(
+                f"column {name} of {self.source} holds {str(wrong)[:40]!r} where numbers are expected"
+            ) from error
         with np.errstate(over="ignore"):
             single = found.astype(np.float32)
         if not np.isfinite(single[present]).all():
             wrong = column[present][~np.isfinite(single[present])][0]
-            raise WrongInput(f"column {name} holds {str(wrong)[:40]!r}, which is no finite number")
+            raise WrongInput(
+                f"column {name} of {self.source} holds {str(wrong)[:40]!r}, which is no finite number"
+            )
         return single
 
     def texts(self, name: str) -> Texts:
         """Return a column as it is written; raise `WrongInput` if there is none of this name."""
         if name not in self.columns:
             raise WrongInput(
-                f"there is no column {name} in the data; it has {', '.join(list(self.columns)[:20])}"
+                f"there is no column {name} in {self.source}; it has {', '.join(list(self.columns)[:20])}"
             )
         return self.columns[name]
 

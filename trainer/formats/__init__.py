@@ -1,5 +1,5 @@
 """One module per format.
 
 Each has ``PARAMETERS`` (names of those of `trainer.reading` that mean something for it) and
-``read(directory, names, reading) -> Parts``; `names` are the files below `directory`, parts separated by "/".
+``read(folder, names, reading) -> Parts``; `names` are the files below `folder`, parts separated by "/".
 """

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from trainer import dataset
 from trainer.dataset import Examples, Parts
 from trainer.errors import WrongInput
+from trainer.folder import File, Folder
 from trainer.reading import Reading
 
 _TRAIN = (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y"))
@@ -21,12 +22,12 @@ _MAX_RATIO = 1032
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
-def recognised(directory: Path, names: Sequence[str]) -> bool:
+def recognised(folder: Folder, names: Sequence[str]) -> bool:
     """Tell whether one of the files is, or calls itself, an .npz."""
     if any(name.lower().endswith(".npz") for name in names):
         return True
     # One file alone is looked into; of many, these would all have to be opened.
-    return len(names) == 1 and _is_npz(directory / names[0])
+    return len(names) == 1 and _is_npz(folder / names[0])
 
 
 def _is_npz(path: Path) -> bool:
@@ -40,56 +41,52 @@ def _is_npz(path: Path) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-def read(directory: Path, names: Sequence[str], reading: Reading) -> Parts:
+def read(folder: Folder, names: Sequence[str], reading: Reading) -> Parts:
     """Return the data set in the one .npz among `names`."""
-    found = [path for path in (directory / name for name in names) if _is_npz(path)]
+    found = [file for file in map(folder.file, names) if _is_npz(file.path)]
     if not found:
-        raise WrongInput(f"{directory} holds no .npz file, only {names[0]}, …")
+        raise WrongInput(f"{folder} holds no .npz file, only {names[0]}, …")
     if len(found) > 1:
         raise WrongInput(
-            f"{directory} holds {len(found)} .npz files ({found[0].name}, {found[1].name}, …); keep one"
+            f"{folder} holds {len(found)} .npz files ({found[0].path.name}, {found[1].path.name}, …); keep one"
         )
-    path = found[0]
+    file = found[0]
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _parts(path, archive)
+        with zipfile.ZipFile(file.path) as archive:
+            return _parts(file, archive)
     except _UNREADABLE as error:
-        with path.open("rb") as stream:
+        with file.path.open("rb") as stream:
             start = stream.read(16)
-        raise WrongInput(
-            f"{path.name} is not a readable .npz file (it starts with {start!r}): {error}"
-        ) from error
+        raise WrongInput(f"{file} is not a readable .npz file (it starts with {start!r}): {error}") from error
 
 
-def _parts(path: Path, archive: zipfile.ZipFile) -> Parts:
+def _parts(file: File, archive: zipfile.ZipFile) -> Parts:
     keys = [name.removesuffix(".npy") for name in archive.namelist()]
-    train, test = (_part(path, archive, keys, names) for names in (_TRAIN, _TEST))
+    train, test = (_part(file, archive, keys, names) for names in (_TRAIN, _TEST))
     if train is None and test is None:
         known = "x_train, y_train, x_test, y_test, or images, labels"
-        raise WrongInput(
-            f"{path.name} holds the arrays {', '.join(keys[:8]) or '(none)'}; expected are {known}"
-        )
-    return dataset.numbered(path.name, train, test)
+        raise WrongInput(f"{file} holds the arrays {', '.join(keys[:8]) or '(none)'}; expected are {known}")
+    return dataset.numbered(str(file), train, test)
 
 
 def _part(
-    path: Path, archive: zipfile.ZipFile, keys: list[str], names: tuple[tuple[str, str], ...]
+    file: File, archive: zipfile.ZipFile, keys: list[str], names: tuple[tuple[str, str], ...]
 ) -> Examples | None:
     for images, labels in names:
         if images in keys and labels in keys:
             return dataset.examples(
-                dataset.images(_array(path, archive, images), f"{images} in {path.name}"),
-                dataset.labels(_array(path, archive, labels), f"{labels} in {path.name}"),
-                f"{path.name} ({images}, {labels})",
+                dataset.images(_array(file, archive, images), f"{images} in {file}"),
+                dataset.labels(_array(file, archive, labels), f"{labels} in {file}"),
+                f"{file} ({images}, {labels})",
             )
         if images in keys or labels in keys:
             there, missing = (images, labels) if images in keys else (labels, images)
-            raise WrongInput(f"{path.name} holds {there} but no {missing}; add it")
+            raise WrongInput(f"{file} holds {there} but no {missing}; add it")
     return None
 
 
-def _array(path: Path, archive: zipfile.ZipFile, key: str) -> npt.NDArray[Any]:
-    where = f"{key} in {path.name}"
+def _array(file: File, archive: zipfile.ZipFile, key: str) -> npt.NDArray[Any]:
+    where = f"{key} in {file}"
     entry = archive.getinfo(f"{key}.npy")
     try:
         with archive.open(entry) as stream:

@@ -7,7 +7,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from trainer.dataset import MAX_CLASSES, Examples, Parts
 from trainer.errors import WrongInput
+from trainer.folder import File, Folder
 from trainer.formats.splits import TEST, TRAIN, VALIDATION, split_in
 from trainer.progress import say
 from trainer.reading import Reading
@@ -46,12 +46,12 @@ def recognised(names: Sequence[str]) -> bool:
     return any(name.lower().endswith(_SUFFIXES) for name in names)
 
 
-def read(directory: Path, names: Sequence[str], reading: Reading) -> Parts:
+def read(folder: Folder, names: Sequence[str], reading: Reading) -> Parts:
     """Return the data set in the CSV files among `names`, or in all of them where none is named so."""
     files = [name for name in names if name.lower().endswith(_SUFFIXES)] or list(names)
     by_split: dict[str, list[_Columns]] = {}
     for name in files:
-        by_split.setdefault(split_in(name) or TRAIN, []).append(_columns(directory / name, name))
+        by_split.setdefault(split_in(name) or TRAIN, []).append(_columns(folder.file(name)))
     validation = by_split.pop(VALIDATION, None)
     if validation and TEST not in by_split:
         by_split[TEST] = validation
@@ -59,14 +59,14 @@ def read(directory: Path, names: Sequence[str], reading: Reading) -> Parts:
         say(f"left out: {validation[0].file}, for validation; the test rows are used to judge")
     _check_same_header([each for some in by_split.values() for each in some])
     whole = {split: _joined(some) for split, some in by_split.items()}
-    return _parts(directory, whole, reading)
+    return _parts(folder, whole, reading)
 
 
-def _columns(path: Path, name: str) -> _Columns:
+def _columns(file: File) -> _Columns:
     """Return the columns of one file; raise `WrongInput` where it is no table."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            header, rows = _opened(stream, name)
+        with file.path.open(encoding="utf-8-sig", newline="") as stream:
+            header, rows = _opened(stream, str(file))
             pieces: list[list[Texts]] = [[] for _ in header]
             lines: list[int] = []
             for some, at in rows:
@@ -75,14 +75,14 @@ def _columns(path: Path, name: str) -> _Columns:
                     piece.append(np.array([_clean(value) for value in column], _TEXT))
     except UnicodeDecodeError as error:
         raise WrongInput(
-            f"{name} is not a text in UTF-8 (byte {error.object[error.start]:#04x}); save it so"
+            f"{file} is not a text in UTF-8 (byte {error.object[error.start]:#04x}); save it so"
         ) from error
     except csv.Error as error:
-        raise WrongInput(f"{name} is not a CSV file: {error}; check its quotes") from error
+        raise WrongInput(f"{file} is not a CSV file: {error}; check its quotes") from error
     if not lines:
-        raise WrongInput(f"{name} holds a header but no rows; check what was uploaded")
+        raise WrongInput(f"{file} holds a header but no rows; check what was uploaded")
     values = {column: np.concatenate(piece) for column, piece in zip(header, pieces, strict=True)}
-    return _Columns(name, values, np.array(lines, np.int64))
+    return _Columns(str(file), values, np.array(lines, np.int64))
 
 
 def _opened(stream: TextIO, name: str) -> tuple[list[str], Iterator[tuple[list[list[str]], list[int]]]]:
@@ -147,7 +147,7 @@ def _joined(found: Sequence[_Columns]) -> _Columns:
     return _Columns(names[0], values, np.concatenate([each.lines for each in found]))
 
 
-def _parts(directory: Path, found: dict[str, _Columns], reading: Reading) -> Parts:
+def _parts(folder: Folder, found: dict[str, _Columns], reading: Reading) -> Parts:
     label_column = _label_column(next(iter(found.values())), reading)
     classes = _class_names(found, label_column)
     inputs = _input_names(next(iter(found.values())), label_column, reading)
@@ -159,11 +159,11 @@ def _parts(directory: Path, found: dict[str, _Columns], reading: Reading) -> Par
         for header, name in inputs.items():
             if kinds[name] == "numeric":
                 _check_numbers(header, columns)
-        table = Table({name: columns.values[header] for header, name in inputs.items()}, kinds)
+        table = Table({name: columns.values[header] for header, name in inputs.items()}, kinds, str(folder))
         number = {name: index for index, name in enumerate(classes)}
         labels = np.fromiter((number[each] for each in columns.values[label_column]), np.int64, len(table))
         parts[split] = Examples(table, labels)
-    return Parts(str(directory), parts.get(TRAIN), parts.get(TEST), classes)
+    return Parts(str(folder), parts.get(TRAIN), parts.get(TEST), classes)
 
 
 def _label_column(columns: _Columns, reading: Reading) -> str:

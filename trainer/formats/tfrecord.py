@@ -21,6 +21,7 @@ import numpy.typing as npt
 from trainer import dataset
 from trainer.dataset import Examples, Parts
 from trainer.errors import WrongInput
+from trainer.folder import File, Folder
 from trainer.formats import pictures
 from trainer.formats.pictures import Sizes, Wanted
 from trainer.formats.splits import TEST, TRAIN, VALIDATION, split_in
@@ -58,7 +59,7 @@ class Index:
 class Records:
     """Records as a source of rows."""
 
-    files: tuple[Path, ...]
+    files: tuple[File, ...]
     index: Index
     wanted: Wanted
 
@@ -85,12 +86,12 @@ class Records:
             yield from found["image"].numpy()
 
     def _record(self, number: np.int64) -> bytes:
-        file = _opened(self.files[self.index.file[number]])
+        file = _opened(self.files[self.index.file[number]].path)
         return os.pread(file.fileno(), int(self.index.length[number]), int(self.index.offset[number]))
 
     def _name(self, number: np.int64) -> str:
         file = self.index.file[number]
-        return f"the image of record {number - np.searchsorted(self.index.file, file)} of {self.files[file].name}"
+        return f"the image of record {number - np.searchsorted(self.index.file, file)} of {self.files[file]}"
 
 
 @cache
@@ -107,26 +108,26 @@ def _is_record_file(name: str) -> bool:
     return ".tfrecord" in name.rpartition("/")[2].lower()
 
 
-def read(directory: Path, names: Sequence[str], reading: Reading) -> Parts:
+def read(folder: Folder, names: Sequence[str], reading: Reading) -> Parts:
     """Return the data set in the TFRecord files among `names`."""
     files = [name for name in names if _is_record_file(name)]
     if not files:
-        raise WrongInput(f"{directory} holds no TFRecord files (*.tfrecord*), only {names[0]}, …")
+        raise WrongInput(f"{folder} holds no TFRecord files (*.tfrecord*), only {names[0]}, …")
     by_split: dict[str, list[str]] = {}
     for name in files:
         by_split.setdefault(split_in(name) or TRAIN, []).append(name)
     _choose(by_split)
     sizes, indices = Sizes(), {}
     for split, some in by_split.items():
-        indices[split] = _scanned([directory / name for name in some], sizes)
-    _check_counts(directory, names, {split: len(index.labels) for split, index in indices.items()})
+        indices[split] = _scanned([folder.file(name) for name in some], sizes)
+    _check_counts(folder, names, {split: len(index.labels) for split, index in indices.items()})
     wanted = sizes.wanted(reading.image_size, reading.image_channels)
     parts = {
-        split: _examples(tuple(directory / name for name in by_split[split]), index, wanted)
+        split: _examples(tuple(map(folder.file, by_split[split])), index, wanted)
         for split, index in indices.items()
     }
     classes = 1 + max(int(index.labels.max()) for index in indices.values())
-    return Parts(str(directory), parts.get(TRAIN), parts.get(TEST), _class_names(directory, names, classes))
+    return Parts(str(folder), parts.get(TRAIN), parts.get(TEST), _class_names(folder, names, classes))
 
 
 def _choose(by_split: dict[str, list[str]]) -> None:
@@ -138,27 +139,27 @@ def _choose(by_split: dict[str, list[str]]) -> None:
         say("left out: the validation part; the test part is used to judge")
 
 
-def _examples(files: tuple[Path, ...], index: Index, wanted: Wanted) -> Examples:
+def _examples(files: tuple[File, ...], index: Index, wanted: Wanted) -> Examples:
     rows = Rows(Records(files, index, wanted), np.arange(len(index.labels)))
-    return dataset.examples(rows, dataset.labels(index.labels, files[0].name), files[0].name)
+    return dataset.examples(rows, dataset.labels(index.labels, str(files[0])), str(files[0]))
 
 
-def _scanned(files: Sequence[Path], sizes: Sizes) -> Index:
+def _scanned(files: Sequence[File], sizes: Sizes) -> Index:
     found: list[tuple[int, int, int, int]] = []
-    for number, path in enumerate(files):
+    for number, file in enumerate(files):
         offset = _HEAD
-        for length, label, image in _records(path):
+        for length, label, image in _records(file):
             at = len(found)
-            sizes.add(pictures.size(io.BytesIO(image), f"the image of record {at} of {path.name}"), path.name)
+            sizes.add(pictures.size(io.BytesIO(image), f"the image of record {at} of {file}"), str(file))
             found.append((number, offset, length, label))
             offset += length + _TAIL + _HEAD
     if not found:
-        raise WrongInput(f"{files[0].name} holds no records; check what was uploaded")
+        raise WrongInput(f"{files[0]} holds no records; check what was uploaded")
     columns = np.array(found, np.int64).T
     return Index(*columns)
 
 
-def _records(path: Path) -> Iterator[tuple[int, int, bytes]]:
+def _records(file: File) -> Iterator[tuple[int, int, bytes]]:
     """Yield length, label and image of each record; raise `WrongInput` where the file is broken."""
     tf = tensorflow()
     features = {
@@ -166,17 +167,17 @@ def _records(path: Path) -> Iterator[tuple[int, int, bytes]]:
         "label": tf.io.FixedLenFeature([], tf.int64),
     }
     try:
-        for batch in tf.data.TFRecordDataset(str(path)).batch(_AT_ONCE):
+        for batch in tf.data.TFRecordDataset(str(file.path)).batch(_AT_ONCE):
             parsed = tf.io.parse_example(batch, features)
             lengths = tf.strings.length(batch).numpy()
             yield from zip(
                 lengths.tolist(), parsed["label"].numpy().tolist(), parsed["image"].numpy(), strict=True
             )
     except tf.errors.DataLossError as error:
-        raise WrongInput(f"{path.name} is a damaged or truncated TFRecord file; upload it again") from error
+        raise WrongInput(f"{file} is a damaged or truncated TFRecord file; upload it again") from error
     except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:  # it quotes what it cannot parse
         raise WrongInput(
-            f"{path.name} holds {_features(path)}; expected are image (PNG or JPEG) and label"
+            f"{file} holds {_features(file.path)}; expected are image (PNG or JPEG) and label"
         ) from error
 
 
@@ -195,32 +196,30 @@ def _features(path: Path) -> str:
     return f"examples with the features {told or '(none)'}"
 
 
-def _check_counts(directory: Path, names: Sequence[str], counts: dict[str, int]) -> None:
+def _check_counts(folder: Folder, names: Sequence[str], counts: dict[str, int]) -> None:
     """Raise `WrongInput` if a part has another number of records than ``dataset_info.json`` says."""
-    path = next((directory / name for name in names if name.rpartition("/")[2] == _INFO), None)
-    if path is None:
+    info = next((folder.file(name) for name in names if name.rpartition("/")[2] == _INFO), None)
+    if info is None:
         return
     try:
-        splits = json.loads(path.read_text())["splits"]
+        splits = json.loads(info.path.read_text())["splits"]
         promised = {each["name"]: sum(int(length) for length in each["shardLengths"]) for each in splits}
     except (ValueError, KeyError, TypeError):
         return  # of another version of its format: it was only a second opinion
     for split, count in counts.items():
         if promised.get(split, count) != count:
             raise WrongInput(
-                f"{directory} holds {count} records of the {split} part, but {path.name} says"
+                f"{folder} holds {count} records of the {split} part, but {info.path.name} says"
                 f" {promised[split]}; upload all files"
             )
 
 
-def _class_names(directory: Path, names: Sequence[str], classes: int) -> tuple[str, ...]:
-    path = next((directory / name for name in names if name.rpartition("/")[2] == _CLASS_NAMES), None)
-    if path is None:
+def _class_names(folder: Folder, names: Sequence[str], classes: int) -> tuple[str, ...]:
+    named = next((folder.file(name) for name in names if name.rpartition("/")[2] == _CLASS_NAMES), None)
+    if named is None:
         return tuple(str(number) for number in range(classes))
-    found = path.read_text().split("\n")
+    found = named.path.read_text().split("\n")
     found = found[:-1] if found and not found[-1] else found
     if len(found) < classes or len(set(found)) != len(found):
-        raise WrongInput(
-            f"{path.name} names {len(set(found))} classes, but there are labels up to {classes - 1}"
-        )
+        raise WrongInput(f"{named} names {len(set(found))} classes, but there are labels up to {classes - 1}")
     return tuple(found)

@@ -1,17 +1,19 @@
 """The download step: the data, archives unpacked, with a name for exactly the bytes that are stored."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from trainer import output
 from trainer.archives import unpack
 from trainer.digest import StoredObject, data_digest
 from trainer.errors import WrongInput
+from trainer.folder import ARCHIVES, RECORD, address
 from trainer.progress import say
 from trainer.storage import Place, place, safe_target
 
-RECORD = ".data.json"
+__all__ = ["RECORD", "run"]
 
 
 def run(uri: str, directory: Path, expected_digest: str | None) -> None:
@@ -29,10 +31,8 @@ def run(uri: str, directory: Path, expected_digest: str | None) -> None:
     source = place(uri)
     objects = source.objects()
     if not objects:
-        raise WrongInput(
-            f"{uri} holds no objects; check the address (a prefix ends with /) and what was uploaded"
-        )
-    if reserved := [each.key for each in objects if each.key == RECORD]:
+        raise WrongInput(_nothing(uri))
+    if reserved := [each.key for each in objects if each.key in (RECORD, ARCHIVES)]:
         raise WrongInput(
             f"{uri} holds an object named {reserved[0]}, which this step writes itself; remove it"
         )
@@ -41,50 +41,66 @@ def run(uri: str, directory: Path, expected_digest: str | None) -> None:
         raise WrongInput(
             f"DataChanged: {uri} has the digest {digest}, but the run was planned for {expected_digest}"
         )
-    say(f"downloading {len(objects)} objects, {size / 1e6:.1f} MB, from {uri}")
+    say(f"downloading {_counted(len(objects), 'object')}, {size / 1e6:.1f} MB, from {uri}")
     with output.folder(directory, RECORD) as record:
-        _fetch(source, objects, directory)
+        if archives := _fetch(source, objects, directory):
+            (directory / ARCHIVES).write_text(json.dumps(archives))
         record.update(uri=uri, digest=digest, objects=len(objects), bytes=size)
     say(f"downloaded, digest {digest}")
 
 
-def _fetch(source: Place, objects: list[StoredObject], directory: Path) -> None:
+def _nothing(uri: str) -> str:
+    if uri.startswith("s3://"):
+        return f"{uri} holds no objects; check the address (a prefix ends with /) and what was uploaded"
+    return f"{uri} holds no files" if Path(uri).exists() else f"there is no file or folder {uri}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _fetch(source: Place, objects: list[StoredObject], directory: Path) -> dict[str, str]:
+    """Copy and unpack; return the keys of what was unpacked by the folders below `directory`."""
+    told = {each.key: address(source.uri, each.key, len(objects)) for each in objects}
     # An object alone is looked into whatever its name; of many, those that are named like archives.
-    candidates = {each.key for each in objects if unpack.named_like_one(each.key) or len(objects) == 1}
-    folders = _folders(candidates, objects)
-    copied = [each for each in objects if each.key not in candidates]
-    for each in objects:
-        if each.key in candidates and not _unpacked(source, each, safe_target(directory, folders[each.key])):
-            copied.append(each)
-    source.download(copied, directory)
+    candidates = {key for key in told if unpack.named_like_one(told[key]) or len(objects) == 1}
+    folders = _folders(candidates, told)
+    archives = {
+        folders[each.key]: each.key
+        for each in objects
+        if each.key in candidates
+        and _unpacked(source, each, told[each.key], safe_target(directory, folders[each.key]))
+    }
+    unpacked = set(archives.values())
+    source.download([each for each in objects if each.key not in unpacked], directory)
+    return archives
 
 
-def _folders(archives: Iterable[str], objects: Iterable[StoredObject]) -> dict[str, str]:
+def _folders(archives: Iterable[str], told: Mapping[str, str]) -> dict[str, str]:
     """Return the folder of each archive; raise `WrongInput` if something else is to lie there too."""
     folders = {key: unpack.folder_name(key) for key in archives}
     taken: Counter[str] = Counter()
-    for each in objects:
-        path = PurePosixPath(folders.get(each.key, each.key))
+    for key in told:
+        path = PurePosixPath(folders.get(key, key))
         taken.update(map(str, (path, *path.parents)))
     for key, folder in sorted(folders.items()):
-        if taken[folder] > 1 or folder == RECORD:
+        if taken[folder] > 1 or folder in (RECORD, ARCHIVES):
             raise WrongInput(
-                f"{key} would be unpacked to {folder}, where something else is written; rename it"
+                f"{told[key]} would be unpacked to {folder}, where something else is written; rename it"
             )
     return folders
 
 
-def _unpacked(source: Place, stored: StoredObject, folder: Path) -> bool:
+def _unpacked(source: Place, stored: StoredObject, told: str, folder: Path) -> bool:
     with source.open(stored) as stream:
-        kind = unpack.kind(stream, stored.key)
-        if kind is None and unpack.named_like_one(stored.key):
+        kind = unpack.kind(stream, told)
+        if kind is None and unpack.named_like_one(told):
             start = stream.read(8)
             raise WrongInput(
-                f"{stored.key} is named like an archive, but is none (it starts with {start!r});"
-                " upload it again"
+                f"{told} is named like an archive, but is none (it starts with {start!r}); upload it again"
             )
         if kind in (None, "npz"):
             return False
-        found = unpack.unpack(stream, kind, stored.size, stored.key, folder)
-    say(f"unpacked {stored.key}: {found.files} files, {found.bytes / 1e6:.1f} MB")
+        found = unpack.unpack(stream, kind, stored.size, told, folder)
+    say(f"unpacked {told}: {_counted(found.files, 'file')}, {found.bytes / 1e6:.1f} MB")
     return True

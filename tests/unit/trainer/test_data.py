@@ -114,7 +114,7 @@ BAD: dict[str, tuple[Files, str]] = {
         mnist(ti=idx(pictures(8), zipped=True)[:40] + bytes(99)),
         "damaged or truncated gzip",
     ),
-    "IDX twice": ({**mnist(), "train-images.idx3-ubyte": b""}, "holds both"),
+    "IDX twice": ({**mnist(), "train-images.idx3-ubyte": b""}, "there are both"),
     "npz that is text": (
         {"data.npz": b"label,pixel\n1,2\n"},
         "not a readable .npz file (it starts with b'label,pixel",

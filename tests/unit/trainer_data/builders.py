@@ -6,8 +6,14 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+
+def told(raised: Any, folder: Path) -> str:
+    """Return an error's words, names of files as they are below `folder`."""
+    return str(raised.value).replace(f"{folder}/", "")
 
 
 def pictures(count: int, height: int = 6, width: int = 5, channels: int = 1, seed: int = 0) -> np.ndarray:

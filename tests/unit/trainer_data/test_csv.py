@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.trainer_data.builders import csv, people, written
+from tests.unit.trainer_data.builders import csv, people, told, written
 from trainer import data
 from trainer.errors import WrongInput
 from trainer.reading import Reading, separated
@@ -99,7 +99,7 @@ def test_many_rows_come_in_pieces_and_lines_are_still_right(tmp_path: Path) -> N
     rows = people(25_000)
     rows[24_000][0] = "old"
     with pytest.raises(
-        WrongInput, match=r"column age holds 'old' \(d\.csv, line 24002\) where 24999 of 25000"
+        WrongInput, match=r"column age holds 'old' \(.*/d\.csv, line 24002\) where 24999 of 25000"
     ):
         read(tmp_path, {"d.csv": csv(rows)})
 
@@ -196,13 +196,13 @@ def test_bad_tables_are_told_in_one_sentence(case: str, tmp_path: Path) -> None:
     files, how, sentence = BAD[case]
     with pytest.raises(WrongInput) as raised:
         data.read(written(tmp_path, files), how).data_set()
-    assert sentence in str(raised.value)
+    assert sentence in told(raised, tmp_path)
     assert "\n" not in str(raised.value)
 
 
 def test_columns_that_are_not_there_or_not_numbers_are_told(tmp_path: Path) -> None:
     table, _, _ = read(tmp_path, {"d.csv": LINES})
-    with pytest.raises(WrongInput, match="there is no column wage in the data; it has age, job"):
+    with pytest.raises(WrongInput, match=r"there is no column wage in .*; it has age, job"):
         table.texts("wage")
-    with pytest.raises(WrongInput, match=r"column job holds '.*' where numbers are expected"):
+    with pytest.raises(WrongInput, match=r"column job of .* holds '.*' where numbers are expected"):
         table.numbers("job")

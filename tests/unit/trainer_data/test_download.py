@@ -5,18 +5,17 @@ import io
 import json
 import tarfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3.session
 import pytest
 
-from sandbox.s3 import S3Server
+from tests.unit.trainer.builders import Bucket
 from tests.unit.trainer_data.archives import Tally, tar, tar_entry
 from tests.unit.trainer_data.builders import csv, npz, people, pictures, prepared, written
 from trainer import data
 from trainer.__main__ import main
 from trainer.errors import WrongInput
+from trainer.folder import ARCHIVES
 from trainer.ranged import Ranged
 from trainer.steps import download
 
@@ -29,43 +28,20 @@ PACKED = {
 }
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with S3Server.started("planted-access", "planted-secret") as server:
-        yield server.url
-
-
-@pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    for name, value in {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "planted-access",
-        "AWS_SECRET_ACCESS_KEY": "planted-secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    name = f"b-{abs(hash(tmp_path))}"
-    boto3.session.Session().client("s3").create_bucket(Bucket=name)
-    return name
-
-
-def put(bucket: str, **objects: bytes) -> None:
-    for key, content in objects.items():
-        boto3.session.Session().client("s3").put_object(Bucket=bucket, Key=key, Body=content)
-
-
 def found(folder: Path) -> dict[str, bytes]:
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != download.RECORD]
+    own = (download.RECORD, ARCHIVES)
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in own]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 @pytest.mark.parametrize("name", PACKED)
 @pytest.mark.parametrize("where", ["bucket", "folder"])
-def test_an_archive_becomes_a_folder_of_its_name(where: str, name: str, bucket: str, tmp_path: Path) -> None:
+def test_an_archive_becomes_a_folder_of_its_name(
+    where: str, name: str, bucket: Bucket, tmp_path: Path
+) -> None:
     if where == "bucket":
-        put(bucket, **{f"sets/{name}": PACKED[name]})
-        uri = f"s3://{bucket}/sets/{name}"
+        bucket.put(**{f"sets/{name}": PACKED[name]})
+        uri = f"{bucket.uri}sets/{name}"
     else:
         uri = str(written(tmp_path / "in", {name: PACKED[name]}) / name)
     download.run(uri, tmp_path / "out", None)
@@ -74,22 +50,21 @@ def test_an_archive_becomes_a_folder_of_its_name(where: str, name: str, bucket: 
     assert (record["objects"], record["bytes"]) == (1, len(PACKED[name]))
 
 
-def test_the_digest_is_that_of_what_is_stored(bucket: str, tmp_path: Path) -> None:
-    put(bucket, **{"d.zip": PACKED["D.ZIP"]})
-    download.run(f"s3://{bucket}/d.zip", tmp_path / "a", None)
+def test_the_digest_is_that_of_what_is_stored(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put(**{"d.zip": PACKED["D.ZIP"]})
+    download.run(f"{bucket.uri}d.zip", tmp_path / "a", None)
     digest = json.loads((tmp_path / "a" / download.RECORD).read_text())["digest"]
-    download.run(f"s3://{bucket}/d.zip", tmp_path / "b", digest)
-    put(bucket, **{"d.zip": PACKED["d.tar"]})
+    download.run(f"{bucket.uri}d.zip", tmp_path / "b", digest)
+    bucket.put(**{"d.zip": PACKED["d.tar"]})
     with pytest.raises(WrongInput, match="DataChanged"):
-        download.run(f"s3://{bucket}/d.zip", tmp_path / "c", digest)
+        download.run(f"{bucket.uri}d.zip", tmp_path / "c", digest)
 
 
-def test_archives_and_files_beside_each_other(bucket: str, tmp_path: Path) -> None:
-    put(
-        bucket,
+def test_archives_and_files_beside_each_other(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put(
         **{"s/deep/one.tar": PACKED["d.tar"], "s/two.zip": PACKED["D.ZIP"], "s/plain.bin": b"\x1f\x8bplain"},
     )
-    download.run(f"s3://{bucket}/s/", tmp_path / "out", None)
+    download.run(f"{bucket.uri}s/", tmp_path / "out", None)
     wanted = {f"{above}/{key}": content for key, content in FILES.items() for above in ("deep/one", "two")}
     assert found(tmp_path / "out") == {**wanted, "plain.bin": b"\x1f\x8bplain"}
 
@@ -169,18 +144,64 @@ def test_an_archive_that_changes_while_it_is_read_is_told(
 
 
 def test_an_object_that_changes_while_it_is_read_is_told(
-    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(bucket, **{"d.tar": PACKED["d.tar"]})
+    bucket.put(**{"d.tar": PACKED["d.tar"]})
     kind = download.unpack.kind
 
     def meanwhile(stream: Ranged, name: str) -> str | None:
-        put(bucket, **{"d.tar": PACKED["d.tar"] + bytes(512)})
+        bucket.put(**{"d.tar": PACKED["d.tar"] + bytes(512)})
         return kind(stream, name)
 
     monkeypatch.setattr(download.unpack, "kind", meanwhile)
     with pytest.raises(WrongInput, match=r"DataChanged: .* changed while it was being read"):
-        download.run(f"s3://{bucket}/d.tar", tmp_path / "out", None)
+        download.run(f"{bucket.uri}d.tar", tmp_path / "out", None)
+
+
+BROKEN: dict[str, tuple[str, dict[str, bytes], str]] = {
+    "image": ("s/", {"s/cat/1.png": b"hello"}, "{at}s/cat/1.png is not a PNG"),
+    "image, no slash": ("s", {"s/cat/1.png": b"hello", "s/dog/2.png": b""}, "{at}s/cat/1.png is not a PNG"),
+    "image in an archive": (
+        "s/",
+        {"s/deep/pets.zip": Tally({"cat/1.png": b"hello"}).zip(), "s/notes.txt": b""},
+        "cat/1.png in {at}s/deep/pets.zip is not a PNG",
+    ),
+    "image in the only archive": (
+        "s/pets.tar",
+        {"s/pets.tar": Tally({"cat/1.png": b"hello"}).tar()},
+        "cat/1.png in {at}s/pets.tar is not a PNG",
+    ),
+    "archive": ("s/", {"s/x.tar": tar(tar_entry("../x"))}, "{at}s/x.tar holds an entry named '../x'"),
+    "arrays": ("s/a.npz", {"s/a.npz": npz(z=pictures(3))}, "{at}s/a.npz holds the arrays z;"),
+    "table": ("s/", {"s/t.csv": b"a,label\n1,x\n1,2,y\n"}, "{at}s/t.csv, line 3, has 3 fields"),
+    "records": ("s/", {"s/t.tfrecord": b"hello, world, hello"}, "{at}s/t.tfrecord is a damaged"),
+    "labels": (
+        "s/",
+        {"s/train-images-idx3-ubyte": b""},
+        "{at}s/ holds train-images-idx3-ubyte but no labels",
+    ),
+    "nothing": (
+        "s/",
+        {"s/notes.txt": b"hello"},
+        "{at}s/ holds no data set that is understood, only notes.txt",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+@pytest.mark.parametrize("where", ["bucket", "folder"])
+def test_bad_data_is_named_by_its_address_not_by_where_the_step_keeps_it(
+    where: str, case: str, bucket: Bucket, tmp_path: Path
+) -> None:
+    uri, objects, sentence = BROKEN[case]
+    if where == "bucket":
+        bucket.put(**objects)
+    at = bucket.uri if where == "bucket" else f"{written(tmp_path / 'mine', objects)}/"
+    with pytest.raises(WrongInput) as raised:
+        download.run(at + uri, tmp_path / "kept", None)
+        data.read(tmp_path / "kept").data_set()
+    assert sentence.format(at=at) in str(raised.value)
+    assert "kept" not in str(raised.value)
 
 
 def test_a_prepared_data_set_in_an_archive_is_read(tmp_path: Path) -> None:

@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.trainer_data.builders import example, jpeg, pictures, png, prepared, record_file, written
+from tests.unit.trainer_data.builders import (
+    example,
+    jpeg,
+    pictures,
+    png,
+    prepared,
+    record_file,
+    told,
+    written,
+)
 from trainer import data, rows
 from trainer.errors import WrongInput
 from trainer.reading import Reading
@@ -91,11 +100,11 @@ BAD: dict[str, tuple[dict[str, bytes | str], str]] = {
     ),
     "not an image": (
         changed(train=record_file([example(b"hello", 1)])),
-        "the image of record 0 of tiny-train.tfrecord-00000-of-00002 is not a PNG",
+        "the image of record 0 of tiny/3.0.1/tiny-train.tfrecord-00000-of-00002 is not a PNG",
     ),
     "a damaged image": (
         changed(train=record_file([example(IMAGE[:45], n % 3) for n in range(5)])),
-        "the image of record 0 of tiny-train",
+        "the image of record 0 of tiny/3.0.1/tiny-train",
     ),
     "too few names": (
         changed(names="nil\none\n"),
@@ -121,5 +130,5 @@ def test_bad_records_are_told_in_one_sentence(case: str, tmp_path: Path) -> None
     files, sentence = BAD[case]
     with pytest.raises(WrongInput) as raised:
         data.read(written(tmp_path, files)).data_set()
-    assert sentence in str(raised.value)
+    assert sentence in told(raised, tmp_path)
     assert "\n" not in str(raised.value)

@@ -1,27 +1,34 @@
-"""A bucket on loopback, and one model trained once for all tests."""
+"""A bucket on loopback, and one model trained once, for all tests of the trainer: nothing is imported before it is asked for."""
+
+from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import boto3.session
 import pytest
 
-from sandbox.digits import write_digits
-from sandbox.s3 import S3Server
-from tests.unit.trainer.builders import ACCESS_KEY, CLASSIFIER, QUICK, SECRET_KEY, Bucket, Trained
-from trainer.steps import download, evaluate, train
+if TYPE_CHECKING:
+    from tests.unit.trainer.builders import Bucket, Trained
 
 _buckets = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
+    from sandbox.s3 import S3Server
+    from tests.unit.trainer.builders import ACCESS_KEY, SECRET_KEY
+
     with S3Server.started(ACCESS_KEY, SECRET_KEY) as server:
         yield server.url
 
 
 @pytest.fixture
 def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    import boto3.session
+
+    from tests.unit.trainer.builders import ACCESS_KEY, SECRET_KEY, Bucket
+
     for name, value in {
         "AWS_ENDPOINT_URL": s3_endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -38,6 +45,10 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    from sandbox.digits import write_digits
+    from tests.unit.trainer.builders import CLASSIFIER, QUICK, Trained
+    from trainer.steps import download, evaluate, train
+
     folder = tmp_path_factory.mktemp("trained")
     write_digits(folder / "source")
     download.run(str(folder / "source"), folder / "data", None)
