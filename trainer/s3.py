@@ -8,7 +8,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -17,8 +17,9 @@ from boto3.exceptions import Boto3Error
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
-from s3transfer.exceptions import S3DownloadFailedError
+from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
 from s3transfer.manager import TransferConfig, TransferManager
+from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS as _CUT_OFF
 
 from trainer.digest import StoredObject
 from trainer.errors import Unavailable, WrongInput, one_sentence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _PART_SIZE = 16 * 2**20
 _PARTS_FROM = 2 * _PART_SIZE
+_WAITING_PIECES = 128  # of 256 KiB: what came in and is not on the disk yet
+_TRIES = 5  # of a part whose bytes broke off; a request that is refused is the client's to repeat
 _WRONG_CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
 _DENIED = ("AccessDenied", "403", "Forbidden", "AllAccessDisabled")
 _CHANGED = ("PreconditionFailed", "412")
@@ -131,7 +134,7 @@ class S3Place:
             raise self._meaning(error, doing) from error
         except S3DownloadFailedError as error:
             raise WrongInput(f"DataChanged: {self.uri} changed while it was being read; run again") from error
-        except (BotoCoreError, Boto3Error) as error:
+        except (BotoCoreError, Boto3Error, RetriesExceededError, ConnectionError, TimeoutError) as error:
             endpoint = os.environ.get("AWS_ENDPOINT_URL", "AWS's own endpoint")
             raise Unavailable(f"bucket {self.bucket} at {endpoint}: {one_sentence(error)}") from error
 
@@ -196,8 +199,8 @@ class S3Place:
             multipart_threshold=_PARTS_FROM,
             multipart_chunksize=_PART_SIZE,
             max_request_concurrency=PARALLEL,
-            max_in_memory_upload_chunks=4,
-            max_in_memory_download_chunks=4,
+            num_download_attempts=_TRIES,
+            max_io_queue_size=_WAITING_PIECES,
         )
         return TransferManager(self._s3, config)
 
@@ -217,11 +220,16 @@ class S3Place:
 
         def fetch(first: int, last: int) -> bytes:  # asks for the listed ETag, as every GET here
             with self._told(f"read {self.uri}"):
-                asked = f"bytes={first}-{last}"
-                return self._s3.get_object(Bucket=self.bucket, Key=key, Range=asked)["Body"].read()
+                return self._part(key, f"bytes={first}-{last}")
 
         with Ranged(stored.size, fetch) as stream:
             yield cast(BinaryIO, stream)
+
+    def _part(self, key: str, asked: str) -> bytes:
+        for _ in range(_TRIES - 1):
+            with suppress(*_CUT_OFF):
+                return self._s3.get_object(Bucket=self.bucket, Key=key, Range=asked)["Body"].read()
+        return self._s3.get_object(Bucket=self.bucket, Key=key, Range=asked)["Body"].read()
 
     def upload(self, files: Mapping[str, Path], present: Iterable[StoredObject] = ()) -> list[StoredObject]:
         there = {each.key: each for each in present}
