@@ -7,13 +7,16 @@ import argparse
 import json
 import os
 import sys
+import tempfile
+import textwrap
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from trainer import packages
-from trainer.errors import TrainerError, WrongInput, one_sentence, redacted
+from trainer.errors import TrainerError, WrongInput, nearest, one_sentence, redacted
 
 _ABOUT = """\
 Trains a model and puts it where it can be served, in four steps. Each works by itself, on local folders as
@@ -63,45 +66,102 @@ Whatever the recipe, --parameters may also say how to read:
 
 
 def _object(text: str) -> dict[str, Any]:
-    return dict(_json(text, dict, 'a JSON object such as {"epochs": 5}'))
+    return dict(_json("--parameters", text, dict, 'a JSON object such as {"epochs": 5}'))
 
 
 def _list(text: str) -> list[str]:
-    found = _json(text, list, 'a JSON list of texts such as ["name==1.0"]')
+    found = _json("--packages", text, list, 'a JSON list of texts such as ["name==1.0"]')
     if not all(isinstance(each, str) for each in found):
-        raise WrongInput(f'{text!r} is not a JSON list of texts such as ["name==1.0"]')
+        raise WrongInput(f'--packages {text!r} is not a JSON list of texts such as ["name==1.0"]')
     return list(found)
 
 
-def _json(text: str, kind: type, wanted: str) -> Any:
+def _json(option: str, text: str, kind: type, wanted: str) -> Any:
     try:
         found = json.loads(text)
     except ValueError:
         found = None
     if not isinstance(found, kind):
-        raise WrongInput(f"{text!r} is not {wanted}")
+        raise WrongInput(f"{option} {text!r} is not {wanted}")
     return found
 
 
+def _folder(text: str) -> Path:
+    """Return a path on this machine: what a step writes, and what the step before wrote, are files here."""
+    if "://" in text:
+        raise WrongInput(
+            f"{text} is an address where a path on this machine is meant; download and export move data"
+        )
+    return Path(text)
+
+
 class _Parser(argparse.ArgumentParser):
+    """A parser whose last words are made when somebody asks for help: they name what the recipes take."""
+
+    more: Callable[[], str] = staticmethod(lambda: "")
+
     def error(self, message: str) -> Any:
         raise WrongInput(f"{self.prog}: {message}; see {self.prog} --help")
 
+    def format_help(self) -> str:
+        self.epilog = self.more()
+        return super().format_help()
 
-def _parser() -> argparse.ArgumentParser:
+    def check_names(self, arguments: Sequence[str]) -> None:
+        """Raise `WrongInput` with the nearest right name if an option is not known.
+
+        argparse would name the one that is now missing instead.
+        """
+        known = [name for action in self._actions for name in action.option_strings]
+        for given in (each.partition("=")[0] for each in arguments if each.startswith("--")):
+            if not any(name.startswith(given) for name in known):
+                near = nearest(given, known)
+                raise WrongInput(
+                    f"{self.prog}: there is no option {given}{near or f'; see {self.prog} --help'}"
+                )
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(prog="python -m trainer", description=_ABOUT, epilog=_MORE, formatter_class=plain)
+    parser = _Parser(prog="python -m trainer", description=_ABOUT, formatter_class=plain)
+    parser.more = lambda: _MORE
     steps = parser.add_subparsers(title="steps", dest="step", required=True, metavar="STEP")
+    parsers: dict[str, _Parser] = {}
     for name, (add, about, more) in _STEPS.items():
-        add(steps.add_parser(name, help=about, description=about, epilog=more, formatter_class=plain))
-    return parser
+        parsers[name] = steps.add_parser(name, help=about, description=about, formatter_class=plain)
+        parsers[name].more = more
+        add(parsers[name])
+    if arguments and arguments[0] in parsers:
+        parsers[arguments[0]].check_names(arguments[1:])
+    elif arguments and not arguments[0].startswith("-"):
+        near = nearest(arguments[0], tuple(parsers)) or f"; there are {', '.join(parsers)}"
+        raise WrongInput(f"there is no step {arguments[0]}{near}")
+    return parser.parse_args(arguments)
+
+
+def _about_data_and_recipes() -> str:
+    from trainer.recipe import BUILT_IN, load
+
+    found = [_FORMATS]
+    for name in BUILT_IN:
+        found.append(f"\n{name} takes:\n")
+        for each in load(name).parameters or ():
+            choices = f": {', '.join(each.choices)}" if each.choices else ""
+            line = f"{each.description}{choices} ({each.default})"
+            found.append(
+                textwrap.fill(line, 110, initial_indent=f"  {each.name:<18}  ", subsequent_indent=" " * 22)
+            )
+            found.append("\n")
+    return "".join(found)
 
 
 def _add_download(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--uri", required=True, help="s3://bucket/prefix/, s3://bucket/object, a folder or a file"
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
+    parser.add_argument(
+        "--output", type=_folder, required=True, metavar="DIR", help="a new or an empty folder"
+    )
     parser.add_argument(
         "--expect-digest", metavar="sha256:HEX", help="fail (DataChanged) if it is other data"
     )
@@ -110,12 +170,19 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="what the download step wrote"
+        "--data",
+        required=True,
+        metavar="DIR",
+        help="what the download step wrote, or data: a folder, or s3:// to fetch for this step alone",
     )
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
+    parser.add_argument(
+        "--model", type=_folder, required=True, metavar="DIR", help="a new or an empty folder"
+    )
     _add_recipe(parser)
     parser.add_argument(
-        "--retrain-token", help="recorded with the model; a new one makes a pipeline train again"
+        "--retrain-token",
+        metavar="TOKEN",
+        help="recorded with the model; a new one makes a pipeline train again",
     )
     parser.set_defaults(run=_train)
 
@@ -133,13 +200,13 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="its test part is used")
+    parser.add_argument("--data", required=True, metavar="DIR", help="as for train; its test part is used")
+    parser.add_argument("--evaluation-data", metavar="DIR", help="other data to evaluate on instead")
     parser.add_argument(
-        "--evaluation-data", type=Path, metavar="DIR", help="other data to evaluate on instead"
+        "--model", type=_folder, required=True, metavar="DIR", help="what the train step wrote"
     )
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="what the train step wrote")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the metrics, as JSON")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="a page about it, as HTML")
+    parser.add_argument("--output", type=_folder, required=True, metavar="FILE", help="the metrics, as JSON")
+    parser.add_argument("--report", type=_folder, metavar="FILE", help="a page about it, as HTML")
     _add_recipe(parser)
     parser.add_argument("--incumbent-version", type=int, metavar="N", help="the version serving now")
     parser.add_argument("--incumbent-uri", metavar="URI", help="where its …/model/ lies")
@@ -147,29 +214,39 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="what the train step wrote")
     parser.add_argument(
-        "--evaluation", type=Path, required=True, metavar="FILE", help="the evaluate step's output"
+        "--model", type=_folder, required=True, metavar="DIR", help="what the train step wrote"
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="for the record: its digest")
-    parser.add_argument("--evaluation-data", type=Path, metavar="DIR", help="for the record: its digest")
+    parser.add_argument(
+        "--evaluation", type=_folder, required=True, metavar="FILE", help="the evaluate step's output"
+    )
+    parser.add_argument(
+        "--data", type=_folder, required=True, metavar="DIR", help="for the record: its digest"
+    )
+    parser.add_argument("--evaluation-data", type=_folder, metavar="DIR", help="for the record: its digest")
     parser.add_argument("--destination", required=True, metavar="URI", help="a prefix of this attempt's own")
     parser.add_argument("--version", type=int, required=True, metavar="N", help="the model's version, from 1")
     parser.add_argument("--uid", required=True, help="whose version it is: the resource's uid")
     parser.add_argument("--run-id", required=True, metavar="ID", help="the run that made it")
     parser.add_argument("--image", help="for the record: the image this runs in")
-    parser.add_argument("--retrain-token", help="for the record: what asked for this training")
+    parser.add_argument(
+        "--retrain-token", metavar="TOKEN", help="for the record: what asked for this training"
+    )
     parser.add_argument(
         "--training-hash", metavar="HASH", help="for the record: what this training was made from"
     )
     parser.set_defaults(run=_export)
 
 
-_STEPS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] = {
-    "download": (_add_download, "Copy a data set and record its digest in DIR/.data.json.", ""),
-    "train": (_add_train, "Train a recipe and write its SavedModel.", _FORMATS),
-    "evaluate": (_add_evaluate, "Measure a model on held-out data, and the one serving now.", _FORMATS),
-    "export": (_add_export, "Upload a model, then its result.json, which makes it a version.", ""),
+_STEPS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, Callable[[], str]]] = {
+    "download": (_add_download, "Copy a data set and record its digest in DIR/.data.json.", str),
+    "train": (_add_train, "Train a recipe and write its SavedModel.", _about_data_and_recipes),
+    "evaluate": (
+        _add_evaluate,
+        "Measure a model on held-out data, and the one serving now.",
+        _about_data_and_recipes,
+    ),
+    "export": (_add_export, "Upload a model, then its result.json, which makes it a version.", str),
 }
 
 
@@ -179,17 +256,33 @@ def _download(given: argparse.Namespace) -> None:
     download.run(given.uri, given.output, given.expect_digest)
 
 
+@contextmanager
+def _at_hand(data: str | None) -> Iterator[Path | None]:
+    """Yield a folder of data: the one that is given, or one that holds what lies at an s3:// address."""
+    if data is None or "://" not in data:
+        yield None if data is None else Path(data)
+        return
+    from trainer.steps import download
+
+    with tempfile.TemporaryDirectory(prefix="trainer-data-") as folder:
+        download.run(data, Path(folder), None)
+        yield Path(folder)
+
+
 def _train(given: argparse.Namespace) -> None:
     from trainer.steps import train
 
-    train.run(
-        given.data,
-        given.model,
-        given.entrypoint,
-        given.parameters,
-        given.packages,
-        given.retrain_token or None,
-    )
+    train.check(given.entrypoint, given.parameters)
+    with _at_hand(given.data) as data:
+        assert data
+        train.run(
+            data,
+            given.model,
+            given.entrypoint,
+            given.parameters,
+            given.packages,
+            given.retrain_token or None,
+        )
 
 
 def _evaluate(given: argparse.Namespace) -> None:
@@ -200,16 +293,18 @@ def _evaluate(given: argparse.Namespace) -> None:
         if given.incumbent_version is None:
             raise WrongInput("--incumbent-uri is given without --incumbent-version; give both or none")
         incumbent = evaluate.Incumbent(given.incumbent_version, given.incumbent_uri)
-    evaluate.run(
-        given.data,
-        given.model,
-        given.entrypoint,
-        given.output,
-        given.evaluation_data,
-        given.parameters,
-        incumbent,
-        given.report,
-    )
+    with _at_hand(given.data) as data, _at_hand(given.evaluation_data) as other:
+        assert data
+        evaluate.run(
+            data,
+            given.model,
+            given.entrypoint,
+            given.output,
+            other,
+            given.parameters,
+            incumbent,
+            given.report,
+        )
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -233,7 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        given = _parser().parse_args(arguments)
+        given = _parsed(arguments)
         packages.enter(getattr(given, "packages", ()), arguments)
         given.run(given)
     except TrainerError as error:

@@ -1,7 +1,9 @@
 """What can go wrong in a step, sorted by who can put it right: it decides the exit code."""
 
+import difflib
 import os
 import re
+from collections.abc import Callable, Sequence
 
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
@@ -38,3 +40,10 @@ def one_sentence(error: BaseException, limit: int = 500) -> str:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     text = redacted(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def nearest(name: str, known: Sequence[str], by: Callable[[str], str] = str) -> str:
+    """Return "; did you mean …?" with the most alike of `known`, compared by a part of them, empty if none is alike."""
+    lowered = {by(each).lower().replace("_", ""): each for each in known}
+    found = difflib.get_close_matches(name.lower().replace("_", ""), lowered, n=1, cutoff=0.5)
+    return f"; did you mean {lowered[found[0]]}?" if found else ""

@@ -32,7 +32,6 @@ Both functions run in a fresh process, in steps of their own and possibly on dif
 passes from one to the other but the files in `model_dir`.
 """
 
-import difflib
 import importlib
 import importlib.util
 import math
@@ -43,10 +42,10 @@ from types import ModuleType
 from typing import Any
 
 from trainer.dataset import DataSet
-from trainer.errors import WrongInput
+from trainer.errors import WrongInput, nearest
 from trainer.progress import Progress
 
-_BUILT_IN = ("trainer.recipes.image_classifier", "trainer.recipes.tabular")
+BUILT_IN = ("trainer.recipes.image_classifier", "trainer.recipes.tabular")
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Parameter:
         too_low = self.minimum is not None and not isinstance(value, str) and value < self.minimum
         too_high = self.maximum is not None and not isinstance(value, str) and value > self.maximum
         if too_low or too_high or (self.choices and value not in self.choices):
-            near = _nearest(str(value), self.choices)
+            near = nearest(str(value), self.choices)
             raise WrongInput(f"parameter {self.name} is {given!r}; {self._wanted()}{near}")
         return value
 
@@ -127,7 +126,7 @@ class Recipe:
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
             if name not in known:
-                near = _nearest(name, [*known, *_about_data()]) or f"; it has {', '.join(known)}"
+                near = nearest(name, [*known, *_about_data()]) or f"; it has {', '.join(known)}"
                 raise WrongInput(f"{self.entrypoint} has no parameter {name}{near}")
         return {name: known[name].value(given.get(name, known[name].default)) for name in known}
 
@@ -169,7 +168,9 @@ def load(entrypoint: str) -> Recipe:
         module = importlib.import_module(entrypoint)
     except ModuleNotFoundError as error:
         if error.name and (entrypoint == error.name or entrypoint.startswith(error.name + ".")):
-            near = _nearest(entrypoint, _BUILT_IN)
+            near = nearest(entrypoint, BUILT_IN) or nearest(
+                entrypoint, BUILT_IN, by=lambda name: name.rpartition(".")[2]
+            )
             raise WrongInput(
                 f"entrypoint {entrypoint}: there is no such module; bring it by image or packages{near}"
             ) from error
@@ -198,9 +199,3 @@ def _about_data() -> tuple[str, ...]:
     from trainer import reading  # which describes its parameters as recipes do
 
     return tuple(parameter.name for parameter in reading.PARAMETERS)
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    lowered = {each.lower().replace("_", ""): each for each in known}
-    found = difflib.get_close_matches(name.lower().replace("_", ""), lowered, n=1, cutoff=0.5)
-    return f"; did you mean {lowered[found[0]]}?" if found else ""

@@ -30,9 +30,7 @@ def run(
     WrongInput
         If recipe, parameters or data are at fault; parameters are looked at first, then the data.
     """
-    loaded = recipe.load(entrypoint)
-    how, own = reading.separated(parameters)
-    complete = loaded.complete(own)
+    loaded, how, complete = check(entrypoint, parameters)
     found, said = data.read(data_dir, how).data_set()
     say(f"{len(found.train)} examples to train on, {len(found.test)} to test; {said}")
     began, progress = datetime.now(UTC), Progress()
@@ -54,6 +52,21 @@ def run(
             history=progress.strict_history(),
         )
     say(f"trained in {(ended - began).total_seconds():.1f} s")
+
+
+def check(
+    entrypoint: str, parameters: Mapping[str, Any]
+) -> tuple[recipe.Recipe, reading.Reading, dict[str, Any]]:
+    """Return the recipe, how to read the data, and the recipe's parameters complete.
+
+    Raises
+    ------
+    WrongInput
+        If there is no such recipe, or a parameter is unknown or ill-typed.
+    """
+    loaded = recipe.load(entrypoint)
+    how, own = reading.separated(parameters)
+    return loaded, how, loaded.complete(own)
 
 
 def _tensorflow_version() -> str | None:

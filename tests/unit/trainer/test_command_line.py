@@ -6,10 +6,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sandbox.digits import held_out, write_digits
-from tests.unit.trainer.builders import Trained
+from tests.unit.trainer.builders import pictures
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,7 +51,9 @@ def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> N
     ("arguments", "sentence"),
     [
         ([], "required: STEP"),
-        (["fly"], "invalid choice: 'fly'"),
+        (["fly"], "there is no step fly; there are download, train, evaluate, export"),
+        (["trian"], "there is no step trian; did you mean train?"),
+        (["train", "--data", "d", "--mdoel", "m"], "there is no option --mdoel; did you mean --model?"),
         (["download", "--uri", "x"], "required: --output"),
         (
             ["train", "--data", "d", "--model", "m", "--entrypoint", "e", "--parameters", "epochs=5"],
@@ -64,7 +67,15 @@ def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> N
             ["train", "--data", "d", "--model", "m", "--entrypoint", "e", "--packages", '["-r/etc/passwd"]'],
             "is not a requirement",
         ),
-        (["download", "--uri", "nowhere", "--output", "o"], "nowhere holds no objects"),
+        (["download", "--uri", "nowhere", "--output", "o"], "there is no file or folder nowhere"),
+        (
+            ["train", "--data", "d", "--model", "s3://b/m", "--entrypoint", "e"],
+            "s3://b/m is an address where a path on this machine is meant",
+        ),
+        (
+            ["evaluate", "--data", "gs://b/x", "--model", "m", "--entrypoint", "e", "--output", "o"],
+            "gs://b/x: this",
+        ),
         (["download", "--uri", "gs://b/x", "--output", "o"], "this kind of address is not supported"),
     ],
 )
@@ -100,18 +111,39 @@ def test_anything_else_is_1_with_a_traceback_that_holds_no_secret(tmp_path: Path
     assert "planted" not in done.stdout + done.stderr
 
 
+def few_pictures(folder: Path) -> None:
+    folder.mkdir()
+    np.savez(folder / "d.npz", images=pictures(60), labels=np.arange(60) % 3)
+
+
+TRAIN = (
+    *("train", "--data", "data", "--model", "m", "--entrypoint", "trainer.recipes.image_classifier"),
+    *("--parameters", '{"network": "dense", "epochs": 2}'),
+)
+
+
+def test_training_leaves_nothing_but_progress_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from trainer.__main__ import main
+
+    few_pictures(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    code, (said, errors) = main(TRAIN), capfd.readouterr()
+    assert (code, errors) == (0, "")
+    assert "epoch 1/2  loss " in said
+    assert "epoch 2/2  loss " in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "m"]
+
+
 @pytest.mark.slow
-def test_training_leaves_nothing_but_progress_behind(tmp_path: Path) -> None:
-    write_digits(tmp_path / "digits", share=0.2)
-    done = trainer(
-        *["train", "--data", "digits", "--model", "m", "--entrypoint", "trainer.recipes.image_classifier"],
-        *["--parameters", '{"network": "dense", "epochs": 2}'],
-        cwd=tmp_path,
-    )
+def test_a_process_of_its_own_leaves_nothing_but_progress_behind_either(tmp_path: Path) -> None:
+    few_pictures(tmp_path / "data")
+    done = trainer(*TRAIN, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "epoch 1/2  loss " in done.stdout
     assert "epoch 2/2  loss " in done.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "m"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "m"]
 
 
 def wheel(folder: Path) -> Path:
@@ -147,12 +179,11 @@ def quiet_pip(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_own_packages_come_from_where_pips_settings_say(
-    trained: Trained, tmp_path: Path, quiet_pip: dict[str, str]
-) -> None:
+def test_own_packages_come_from_where_pips_settings_say(tmp_path: Path, quiet_pip: dict[str, str]) -> None:
     wheel(tmp_path / "wheels")
+    few_pictures(tmp_path / "data")
     done = trainer(
-        *["train", "--data", str(trained.data), "--model", "m", "--entrypoint", "ownrecipe.model"],
+        *["train", "--data", "data", "--model", "m", "--entrypoint", "ownrecipe.model"],
         *["--packages", '["ownrecipe==1.0"]'],
         cwd=tmp_path,
         **quiet_pip,

@@ -175,6 +175,7 @@ def test_every_step_works_from_a_shell_with_buckets_all_the_way(
         '{"network": "dense", "epochs": 1, "hiddenUnits": 8}',
     ]
     training = ["--data", data, "--model", model, *recipe]
+    afar = ["--data", f"{bucket.uri}data/", "--model", model, *recipe]
     told = ["--data", data, "--model", model, "--evaluation", evaluation]
     incumbent = ["--incumbent-version", "1", "--incumbent-uri", f"{bucket.uri}out/model/"]
     identity = ["--destination", f"{bucket.uri}out/", "--version", "1", "--uid", "u", "--run-id", "r"]
@@ -183,7 +184,7 @@ def test_every_step_works_from_a_shell_with_buckets_all_the_way(
         ["train", *training],
         ["evaluate", *training, "--output", evaluation, "--report", str(tmp_path / "e.html")],
         ["export", *told, *identity],
-        ["evaluate", *training, "--output", str(tmp_path / "again.json"), *incumbent],
+        ["evaluate", *afar, "--output", str(tmp_path / "again.json"), *incumbent],
     ]
     assert [main(step) for step in steps] == [0] * 5
     assert {"out/report.html", "out/result.json", "out/model/1/saved_model.pb"} <= set(bucket.keys("out/"))
