@@ -65,11 +65,11 @@ e2e-sandbox: setup ## The same cases on the sandbox, which is started and stoppe
 fuzz-archives: environment ## 5,000 fuzzed archives against the trainer's unpacking
 	@TRAINER_FUZZED_ARCHIVES=5000 $(RUN) -m pytest -q tests/unit/trainer_data/test_fuzzed_archives.py $(ARGS)
 
-bench-trainer: environment ## The trainer's speed and accuracy against its controls (ARGS="--only fit,upload,accuracy")
+bench-trainer: environment ## The trainer's speed, accuracy and memory against their controls (ARGS="--only fit,upload")
 	@$(RUN) -m bench.trainer $(ARGS)
 
-bench-trainer-data: environment ## Unpacking, and training on more data than memory
-	@$(RUN) -m bench.trainer_data $(ARGS)
+bench-trainer-data: environment ## Of that: unpacking, and training on and moving more data than memory
+	@$(RUN) -m bench.trainer --only archives,memory,transfers $(ARGS)
 
 crds: environment ## Generate crds/ from the operator's models
 	@$(RUN) -m trainandserve crd > crds/.new && mv crds/.new crds/trainandserves.yaml

@@ -1,6 +1,10 @@
 """The trainer against its controls, in one run: the ratios that it promises.
 
-    python -m bench.trainer [--rounds 5] [--only fit,upload,accuracy] [--folder DIR] [--mnist DIR]
+    python -m bench.trainer [--rounds 5] [--only fit,upload,…] [--folder DIR] [--mnist DIR]
+
+fit: training against the tutorial's way. upload: many files and one against one by one. accuracy: the defaults on
+handwriting. archives: time and disk of unpacking on the way. memory: training on more data than memory. transfers: moving
+files larger than memory.
 
 Controls and ours take turns, so that a machine that is slow for a while is slow for both. What is printed are medians,
 with the smallest and the largest; the exit code is 1 where a gate is missed.
@@ -13,35 +17,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from bench import trainer_data
 from bench import trainer_upload as upload
 from bench.trainer_images import images
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured promise: `values` of as many rounds, and whether their median keeps it."""
-
-    what: str
-    values: Sequence[float]
-    gate: str
-    kept: bool
-    unit: str = ""
-
-    def line(self) -> str:
-        shown = [
-            f"{value:.3f}" for value in (statistics.median(self.values), min(self.values), max(self.values))
-        ]
-        spread = f"{shown[0]}{self.unit}  ({shown[1]} … {shown[2]})"
-        return f"{self.what:<58} {spread:<32} {self.gate:<12} {'met' if self.kept else 'MISSED'}"
-
-
-def _ratio(what: str, ours: Sequence[float], control: Sequence[float], most: float, gate: str) -> Row:
-    ratios = [mine / theirs for mine, theirs in zip(ours, control, strict=True)]
-    return Row(what, ratios, gate, statistics.median(ratios) <= most)
+from bench.trainer_row import Row, ratio
 
 
 def fit(rounds: int, folder: Path) -> list[Row]:
@@ -66,7 +51,7 @@ def fit(rounds: int, folder: Path) -> list[Row]:
         "accuracy, ours less the tutorial's", points, ">= -0.2", statistics.mean(points) >= -0.2, " points"
     )
     return [
-        _ratio("fit over the tutorial's way", seconds["ours"], seconds["tutorial"], 0.5, "<= 0.5"),
+        ratio("fit over the tutorial's way", seconds["ours"], seconds["tutorial"], 0.5, "<= 0.5"),
         better,
     ]
 
@@ -87,7 +72,7 @@ def uploads(rounds: int, folder: Path) -> list[Row]:
             for _ in range(rounds):
                 for way, told in taken.items():
                     told.append(statistics.median(way(found) for _ in range(times)))
-            rows.append(_ratio(what, taken[upload.ours], taken[upload.one_by_one], most, gate))
+            rows.append(ratio(what, taken[upload.ours], taken[upload.one_by_one], most, gate))
     return rows
 
 
@@ -116,7 +101,14 @@ def _classified(*arguments: str) -> dict[str, float]:
     return found
 
 
-_PARTS: dict[str, Callable[..., list[Row]]] = {"fit": fit, "upload": uploads, "accuracy": accuracy}
+_PARTS: dict[str, Callable[..., list[Row]]] = {
+    "fit": fit,
+    "upload": uploads,
+    "accuracy": accuracy,
+    "archives": trainer_data.archives,
+    "memory": trainer_data.memory,
+    "transfers": trainer_data.transfers,
+}
 
 
 def main() -> int:
@@ -127,14 +119,28 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where made images are kept between runs")
     parser.add_argument("--mnist", type=Path, help="MNIST's own files, where they are there")
     given = parser.parse_args()
+    if unknown := [part for part in given.only.split(",") if part not in _PARTS]:
+        parser.error(f"there is no part {unknown[0]}, only {', '.join(_PARTS)}")
+    began, rows = time.perf_counter(), []
     with tempfile.TemporaryDirectory(prefix="bench-trainer-") as temporary:
         folder = given.folder or Path(temporary)
-        more = {"accuracy": {"mnist": given.mnist}}
-        parts = [(_PARTS[part], more.get(part, {})) for part in given.only.split(",")]
-        rows = [row for part, options in parts for row in part(given.rounds, folder, **options)]
+        for part in given.only.split(","):
+            print(f"{part}:", flush=True)
+            more = {"mnist": given.mnist} if part == "accuracy" else {}
+            rows += _measured(part, given.rounds, folder, **more)
     print(f"\n{'':<58} {'median  (smallest … largest)':<32} gate")
     print("\n".join(row.line() for row in rows))
+    print(f"{sum(row.kept for row in rows)} of {len(rows)} rows met, in {time.perf_counter() - began:.0f} s")
     return 0 if all(row.kept for row in rows) else 1
+
+
+def _measured(part: str, rounds: int, folder: Path, **more: Any) -> list[Row]:
+    """Return the rows of a part; one that breaks is a row that is missed, and the others go on."""
+    try:
+        return _PARTS[part](rounds, folder, **more)
+    except Exception as error:
+        traceback.print_exc()
+        return [Row(part, [], "", False, control=f"{type(error).__name__}: {error}"[:200])]
 
 
 if __name__ == "__main__":

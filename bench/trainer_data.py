@@ -1,23 +1,17 @@
-"""What unpacking costs in time and disk, and that more data than memory is trained on.
+"""What unpacking costs in time and disk, and that more data than memory is trained on and transferred.
 
-    python -m bench.trainer_data [archives] [memory] [--rounds 5]
-
-archives: time of unpacking while downloading over the longer of download alone and unpacking alone, where both take
+Archives: time of unpacking while downloading over the longer of download alone and unpacking alone, where both take
 equally long (any other proportion is easier); the most disk that is used meanwhile over the size of what comes out.
-Target: 1.1 and 1.05.
-memory: a training on 2 GiB of pixels by a process that may have 1.5 GiB of memory of its own (RLIMIT_DATA), and, as
-a control, the same process with everything read into one array.
+Memory: a training on 2 GiB of pixels by a process that may have 1.5 GiB of its own, and, as a control, the same process with
+everything read into one array. Transfers: files larger than all the memory that the process may have, up, down, and unpacked on
+their way down; the control holds the file.
 """
 
-import argparse
 import gzip
 import io
 import os
-import resource
 import statistics
 import struct
-import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
@@ -28,12 +22,16 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import trainer_upload as upload
+from bench.trainer_memory import limited
+from bench.trainer_row import Row
 from trainer.archives import unpack
 from trainer.ranged import Ranged
 
 _FILES, _FILE_BYTES = 400, 300_000
 _SIDE, _IMAGES = 128, 43_700  # 2 GiB of pixels in colour
 _LIMIT = 3 * 2**29
+_LARGE, _LARGE_LIMIT = 3 * 2**28, 2**29  # 768 MiB a file, 512 MiB for the process
 _PART = 2**20  # smaller than in use, for an archive that is smaller than in use
 
 
@@ -96,28 +94,26 @@ def _watch(folder: Path, done: threading.Event, most: list[float]) -> None:
         most.append(sum(path.stat().st_size for path in found))
 
 
-def archives(rounds: int) -> None:
-    """Print the ratios of each kind of archive."""
-    extracted = _FILES * _FILE_BYTES
+def archives(rounds: int, folder: Path) -> list[Row]:
+    """Measure time and disk of each kind of archive."""
+    rows = []
     for kind, content in _archives().items():
-        times: list[tuple[float, float, float]] = []
-        peak: list[float] = []
+        ratios, peak = [], [0.0]
         for _ in range(rounds):
             alone = _unpacked(io.BytesIO(content), kind, len(content))
             rate = len(content) / alone
             with _afar(content, rate) as stream:
                 download = _timed(stream.read)
             with _afar(content, rate) as stream:
-                times.append((download, alone, _unpacked(stream, kind, len(content))))
+                ratios.append(_unpacked(stream, kind, len(content)) / max(download, alone))
         with _afar(content, rate) as stream:
             _unpacked(stream, kind, len(content), peak)
-        ratios = [both / max(download, alone) for download, alone, both in times]
-        print(
-            f"{kind:7} {len(content) / 1e6:6.0f} MB  alone {statistics.median(t[1] for t in times):.2f} s"
-            f"  time ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-            f"  peak disk ratio {max([*peak, 0]) / extracted:.3f}",
-            flush=True,
-        )
+        disk = max(peak) / (_FILES * _FILE_BYTES)
+        time_kept, disk_kept = statistics.median(ratios) <= 1.1, 0.5 < disk <= 1.05
+        print(f"  {kind:<7} {len(content) / 1e6:.0f} MB, unpacked alone in {alone:.2f} s", flush=True)
+        rows.append(Row(f"{kind}: time over max(download, unpack)", ratios, "<= 1.1", time_kept))
+        rows.append(Row(f"{kind}: peak disk over what comes out", [disk], "<= 1.05", disk_kept))
+    return rows
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -157,66 +153,71 @@ def _write(kind: str, folder: Path) -> None:
                     writer.write(tf.train.Example(features=features).SerializeToString())
 
 
-_CHILD = """
-import resource, sys
-from pathlib import Path
-resource.setrlimit(resource.RLIMIT_DATA, ({limit}, {limit}))
-from trainer.steps import train
-if {whole}:
-    import numpy as np
-    from trainer import data
-    found, _ = data.read(Path({data!r})).data_set()
-    print(np.array(found.train.inputs).nbytes)
-else:
-    parameters = dict(network="dense", hiddenUnits=2, epochs=1, augmentation=0.0, learningRate=1e-4)
-    train.run(Path({data!r}), Path({model!r}), "trainer.recipes.image_classifier", parameters)
-with open("/proc/self/status") as status:
-    print(*(line.strip() for line in status if line.startswith(("VmHWM", "VmData"))))
-"""
-
-
-def _child(folder: Path, whole: bool) -> subprocess.CompletedProcess[str]:
-    source = _CHILD.format(limit=_LIMIT, whole=whole, data=str(folder / "data"), model=str(folder / "model"))
-    return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
-
-
-def memory() -> None:
-    """Print how a training on more data than memory goes, for each format."""
-    pixels = _IMAGES * _SIDE**2 * 3
-    print(f"{pixels / 2**30:.1f} GiB of pixels, at most {_LIMIT / 2**30:.1f} GiB of memory of its own")
+def memory(rounds: int, folder: Path) -> list[Row]:
+    """Measure the memory of a training on more data than memory, for each format."""
+    pixels, rows = _IMAGES * _SIDE**2 * 3, []
     for kind in ("idx", "images", "tfrecord"):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            folder = Path(name)
-            (folder / "data").mkdir()
-            _write(kind, folder / "data")
+            there = Path(name)
+            (there / "data").mkdir()
+            _write(kind, there / "data")
             began = time.perf_counter()
-            done = _child(folder, whole=False)
+            ours = limited(_LIMIT, "train", str(there / "data"), str(there / "model"))
             took = time.perf_counter() - began
-            control = _child(folder, whole=True)
-        fine = "trained" if done.returncode == 0 else f"FAILED: {done.stderr[-300:]}"
-        other = (
-            "fits, the limit proves nothing" if control.returncode == 0 else "does not fit, as it should be"
+            control = limited(_LIMIT, "read_whole", str(there / "data"))
+        print(f"  {kind:<8} {pixels / 2**30:.1f} GiB of pixels, trained on in {took:.0f} s", flush=True)
+        rows.append(_within(f"training on {kind}: own memory over pixels", ours, control, pixels, _LIMIT))
+    return rows
+
+
+def transfers(rounds: int, folder: Path) -> list[Row]:
+    """Measure the memory of moving files that are larger than it."""
+    rows = []
+    with upload.store() as address, tempfile.TemporaryDirectory(prefix="bench-") as name:
+        os.environ.update(upload.CREDENTIALS, AWS_ENDPOINT_URL=address)
+        there = Path(name)
+        files = [there / "one", there / "two"]
+        for file in files:
+            with file.open("wb") as stream:
+                stream.truncate(_LARGE)
+        ones, tar = f"ones-{_LARGE}", f"{_LARGE}.tar"
+        cases = (
+            ("upload of two files", ("upload", *map(str, files)), ("put_whole", str(files[0]))),
+            (
+                "download of a file",
+                ("download", ones, str(there / "a")),
+                ("get_whole", ones, str(there / "b")),
+            ),
+            (
+                "download of an archive",
+                ("download", tar, str(there / "c")),
+                ("get_whole", tar, str(there / "d")),
+            ),
         )
-        print(
-            f"{kind:9} {fine} in {took:.0f} s, {done.stdout.strip().splitlines()[-1]}; as one array: {other}",
-            flush=True,
-        )
+        for what, ours, control in cases:
+            began = time.perf_counter()
+            found = limited(_LARGE_LIMIT, *ours)
+            print(f"  {what} of {_LARGE / 2**20:.0f} MiB in {time.perf_counter() - began:.1f} s", flush=True)
+            whole = limited(_LARGE_LIMIT, *control)
+            rows.append(_within(f"{what}: own memory over a file", found, whole, _LARGE, _LARGE_LIMIT))
+        came = [
+            (there / "a" / ones).stat().st_size,
+            (there / "c" / str(_LARGE) / "train/zeros").stat().st_size,
+        ]
+        assert came == [_LARGE, _LARGE], f"{came} bytes came down where {_LARGE} were asked for"
+    return rows
 
 
-def main() -> None:
-    """Run what is asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.trainer_data", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("what", nargs="*", default=["archives", "memory"], help="archives, memory (both)")
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if "archives" in given.what:
-        archives(given.rounds)
-    if "memory" in given.what:
-        memory()
-
-
-if __name__ == "__main__":
-    main()
+def _within(
+    what: str, ours: tuple[int | None, str], control: tuple[int | None, str], size: int, limit: int
+) -> Row:
+    """Return the row of work within a limit below `size`, which a control that holds everything must not fit into."""
+    most, words = ours
+    told = f"failed: {words}" if most is None else ""
+    if control[0] is not None:
+        told = "the control fits too: the limit proves nothing"
+    elif not any(name in control[1] for name in ("MemoryError", "ArrayMemoryError", "Unable to allocate")):
+        told = f"the control failed otherwise: {control[1]}"
+    told = told or f"at once: does not fit into {limit / 2**20:.0f} MiB"
+    kept = most is not None and told.startswith("at once")
+    return Row(what, [] if most is None else [most / size], f"<= {limit / size:.2f}", kept, control=told)
