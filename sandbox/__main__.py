@@ -13,6 +13,7 @@ from pathlib import Path
 from sandbox.controlplane.golang import GoError
 from sandbox.controlplane.rest import RestError
 from sandbox.digits import write_digits
+from sandbox.flowers import write_flowers
 from sandbox.platform import BUCKETS, START_SECONDS, Platform, platform
 from sandbox.processes import ChildProcess, ProcessError
 from sandbox.session import ended_once, working_folder
@@ -41,7 +42,7 @@ def _stay_up(multi_user: bool, operator: bool) -> None:
     began = time.monotonic()
     with working_folder("sandbox") as folder:
         with platform(folder, say=_say, operator=False, multi_user=multi_user) as running:
-            _put_digits(running)
+            _put_data(running)
             child = _first_operator(running) if operator else None
             print(_what_there_is(running, time.monotonic() - began, child, multi_user), flush=True)
             while True:
@@ -74,11 +75,11 @@ def _say(part: str) -> None:
     print(f"starting: {part}", flush=True)
 
 
-def _put_digits(running: Platform) -> None:
-    folder = running.folder / "digits"
-    write_digits(folder)
-    for file in folder.iterdir():
-        running.s3().upload_file(str(file), BUCKETS[0], f"digits/{file.name}")
+def _put_data(running: Platform) -> None:
+    for name, write in (("digits", write_digits), ("flowers", write_flowers)):
+        write(running.folder / name)
+        for file in (running.folder / name).iterdir():
+            running.s3().upload_file(str(file), BUCKETS[0], f"{name}/{file.name}")
 
 
 def _what_there_is(running: Platform, seconds: float, operator: ChildProcess | None, multi_user: bool) -> str:
@@ -108,7 +109,7 @@ The sandbox is up after {seconds:.0f} s. Ctrl-C ends it and removes everything.
   processes   {parts}{kept}
   S3          {running.s3_url}, buckets {", ".join(BUCKETS)}; its keys: . {keys}
   Pipelines   {running.kfp_url} ({mode})
-  data        s3://{BUCKETS[0]}/digits/ is there: 1,797 handwritten digits
+  data        s3://{BUCKETS[0]}/digits/: 1,797 handwritten digits; s3://{BUCKETS[0]}/flowers/: a table of 150 irises
 {"" if operator else by_hand}
 Try, in another shell:
   kubectl apply -f examples/digits.yaml
@@ -117,7 +118,7 @@ Try, in another shell:
   kubectl annotate trainandserve digits trainandserve.io/retrain="$(date)" --overwrite
 The same without kubectl:
   {_python()} -m sandbox.client apply examples/digits.yaml
-  {_python()} -m sandbox.client get | describe digits | predict digits | retrain digits
+  {_python()} -m sandbox.client get | wait digits | describe digits | predict digits | retrain digits
 """
 
 

@@ -1,6 +1,6 @@
 """The few things that one does with a TrainAndServe, for machines without kubectl.
 
-    python -m sandbox.client apply FILE | get | describe NAME | retrain NAME | predict NAME | delete NAME
+    python -m sandbox.client apply FILE | get | wait NAME | describe NAME | retrain NAME | predict NAME | delete NAME
 
 Looks at $KUBECONFIG, as kubectl does; the sandbox prints which one is its own.
 """
@@ -12,10 +12,11 @@ import http.client
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,15 @@ from sandbox.digits import digits
 GROUP = "trainandserve.io"
 RETRAIN = f"{GROUP}/retrain"
 _PREDICT_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
 
 
 class PredictionError(RuntimeError):
     """A model server did not answer with predictions; the message says what it did instead."""
+
+
+class GaveUp(RuntimeError):
+    """The operator does not go on by itself; the message has its words."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,30 @@ def predict(url: str, name: str, instances: list[Any], timeout: float = _PREDICT
     return predictions
 
 
+def wait(resources: Resources, name: str, say: Callable[[str], None]) -> str:
+    """Return what the operator says once a version serves and nothing is under way, and say each step on the way.
+
+    Raises
+    ------
+    GaveUp
+        If the operator says that it has stalled.
+    """
+    said = ""
+    while True:
+        body = resources.get(name)
+        status = body.get("status", {})
+        found = {one["type"]: one for one in status.get("conditions", [])}
+        if status.get("observedGeneration") == body["metadata"]["generation"]:
+            if (stalled := found.get("Stalled", {})).get("status") == "True":
+                raise GaveUp(f"{name}: {stalled['message']}")
+            if status.get("phase") == "Serving" and (ready := found.get("Ready", {})).get("status") == "True":
+                return f"{name}: {ready['message']}"
+            words = (found.get("Reconciling") or found.get("Ready") or {}).get("message", "")
+            if (line := f"{status.get('phase')}  {words}") != said:
+                say(said := line)
+        time.sleep(_LOOK_SECONDS)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Do one of these things; 1 if the API server or the model server refuses."""
     parser = argparse.ArgumentParser(
@@ -130,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("apply", help="apply a file").add_argument("target", metavar="FILE")
     commands.add_parser("get", help="all resources, one line each").set_defaults(target="")
     for command, words in (
+        ("wait", "until a version serves and nothing is under way; says what goes on meanwhile"),
         ("describe", "a resource as YAML, and its events"),
         ("retrain", "train a new version on the data as it is now"),
         ("predict", "send three handwritten digits to the model"),
@@ -140,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     kubeconfig = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     try:
         print(_answer(Resources.from_kubeconfig(kubeconfig), chosen.command, chosen.target))
-    except (RestError, PredictionError, OSError, ValueError, yaml.YAMLError) as error:
+    except (RestError, PredictionError, GaveUp, OSError, ValueError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -154,6 +185,8 @@ def _answer(resources: Resources, command: str, target: str) -> str:
             return "\n".join(f"trainandserve.{GROUP}/{name} applied" for name in applied)
         case "get":
             return resources.table()
+        case "wait":
+            return wait(resources, target, lambda line: print(line, flush=True))
         case "describe":
             body = resources.get(target)
             body["metadata"].pop("managedFields", None)
