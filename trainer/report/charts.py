@@ -43,21 +43,23 @@ def lines(label: str, frame: Frame, curves: Sequence[Line]) -> str:
     x = frame.x or _bounds([point[0] for point in points], 0.0)
     y = frame.y or _bounds([point[1] for point in points], 0.05)
     place = _Place(x, y)
-    inside = f'x="{_LEFT}" y="{_TOP - 2}" width="{_WIDTH - _LEFT - _RIGHT + 2}" height="{_HEIGHT - _TOP - _BOTTOM + 4}"'
+    frame_of = f'x="{_LEFT}" y="{_TOP - 2}" width="{_WIDTH - _LEFT - _RIGHT + 2}" height="{_HEIGHT - _TOP - _BOTTOM + 4}"'
     parts = [
-        f'<clipPath id="inside"><rect {inside}/></clipPath>',
+        f'<clipPath id="inside"><rect {frame_of}/></clipPath>',
         *_axes(frame, place),
         '<g clip-path="url(#inside)">',
     ]
     if frame.diagonal:
         parts.append(f'<path class="curve chance" d="{_path([place(x[0], y[0]), place(x[1], y[1])])}"/>')
+    dots = []  # outside of the clip: one on an axis is drawn whole
     for curve in curves:
         at = [place(*point) for point in curve.points]
         parts.append(f'<path class="curve {curve.look}" d="{_path(at)}"/>')
         if curve.dots or len(at) == 1:
             second = " second" if curve.look == "incumbent" else ""
-            parts += [f'<circle class="dot{second}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in at]
-    drawing = _svg(label, _WIDTH, _HEIGHT, [*parts, "</g>"], "plot")
+            inside = [spot for point, spot in zip(curve.points, at, strict=True) if place.holds(*point)]
+            dots += [f'<circle class="dot{second}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in inside]
+    drawing = _svg(label, _WIDTH, _HEIGHT, [*parts, "</g>", *dots], "plot")
     return drawing + _legend(curves)
 
 
@@ -75,6 +77,10 @@ class _Place:
             _LEFT + right * (_WIDTH - _LEFT - _RIGHT),
             _HEIGHT - _BOTTOM - above * (_HEIGHT - _TOP - _BOTTOM),
         )
+
+    def holds(self, across: float, up: float) -> bool:
+        """Tell whether a point lies within the frame."""
+        return self.x[0] <= across <= self.x[1] and self.y[0] <= up <= self.y[1]
 
 
 def _bounds(values: Sequence[float], margin: float) -> tuple[float, float]:
@@ -135,7 +141,7 @@ def _legend(curves: Sequence[Line]) -> str:
 
 
 def matrix(label: str, found: dict[str, Any]) -> str:
-    """Return a confusion matrix: right answers in one colour, wrong in another, darker for more of the row."""
+    """Return a confusion matrix: right answers in one colour, wrong in another, stronger for more of the row."""
     names, counts = found["names"], found["matrix"]
     size, named = len(names), len(names) <= _NAMED
     letters = max((len(cut(name, 14)) for name in names), default=0) if named else 0
@@ -175,7 +181,7 @@ def _cell(
         f' fill-opacity="{strength:.2f}"><title>{safe(spoken)}</title></rect>'
     )
     if classes <= _COUNTED:
-        look = "on" if strength > 0.6 else "ink"
+        look = "on" if strength > 0.8 else "ink"
         drawn += f'<text class="{look}" x="{x + size / 2:.1f}" y="{y + size / 2 + 4:.1f}" text-anchor="middle">{_few(count)}</text>'
     return drawn
 

@@ -114,7 +114,7 @@ def _origin(version: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     files = version.get("manifest") or []
     if files:
         size = sum(entry["size"] for entry in files)
-        identity["model"] = f"{len(files)} files, {bytes_(size)}"
+        identity["model"] = f"{len(files)} file{'s' if len(files) > 1 else ''}, {bytes_(size)}"
     return sections.columns(_facts("Version", identity), _facts("Training", told))
 
 

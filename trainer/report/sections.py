@@ -121,7 +121,9 @@ def confusion(candidate: Told, incumbent: Told | None, who: str) -> str:
     drawn = [_matrix("This model", candidate)]
     if incumbent:
         drawn.append(_matrix(who, incumbent))
-    about = "Rows are what it is, columns what it was taken for; the darker, the more of the row."
+    about = (
+        "Rows are what it is, columns what it was taken for; the stronger the colour, the more of the row."
+    )
     if left_out := (candidate.get("confusion") or {}).get("leftOut"):
         about += f" The {len(candidate['confusion']['names'])} most confused classes; {left_out} more are not shown."
     return section("Confusion matrix", columns(*drawn), about)
