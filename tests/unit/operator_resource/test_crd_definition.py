@@ -107,9 +107,10 @@ def test_an_example_says_what_it_shows_and_is_read_by_the_models(file: Path) -> 
             assert resource.Spec.model_validate(document["spec"]).as_set() == document["spec"]
 
 
-def test_there_are_five_examples() -> None:
+def test_there_are_six_examples() -> None:
     assert [file.name for file in EXAMPLES] == [
         "digits.yaml",
+        "flowers.yaml",
         "gated.yaml",
         "gpu.yaml",
         "mnist.yaml",
