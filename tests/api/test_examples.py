@@ -42,7 +42,8 @@ def typed(up: Up, command: str) -> str:
         timeout=COMMAND_SECONDS,
         check=False,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}\n{up.said}"
+    print(f"$ {command}\n{done.stdout}{done.stderr}", flush=True)
+    assert done.returncode == 0, f"the sandbox says\n{up.said}"
     return done.stdout
 
 

@@ -11,6 +11,7 @@ from trainer.digest import StoredObject, data_digest
 from trainer.errors import WrongInput
 from trainer.folder import ARCHIVES, RECORD, address
 from trainer.progress import say
+from trainer.report.text import bytes_
 from trainer.storage import Place, place, safe_target
 
 __all__ = ["RECORD", "run"]
@@ -41,7 +42,7 @@ def run(uri: str, directory: Path, expected_digest: str | None) -> None:
         raise WrongInput(
             f"DataChanged: {uri} has the digest {digest}, but the run was planned for {expected_digest}"
         )
-    say(f"downloading {_counted(len(objects), 'object')}, {size / 1e6:.1f} MB, from {uri}")
+    say(f"downloading {_counted(len(objects), 'object')}, {bytes_(size)}, from {uri}")
     with output.folder(directory, RECORD) as record:
         if archives := _fetch(source, objects, directory):
             (directory / ARCHIVES).write_text(json.dumps(archives))
@@ -102,5 +103,5 @@ def _unpacked(source: Place, stored: StoredObject, told: str, folder: Path) -> b
         if kind in (None, "npz"):
             return False
         found = unpack.unpack(stream, kind, stored.size, told, folder)
-    say(f"unpacked {told}: {_counted(found.files, 'file')}, {found.bytes / 1e6:.1f} MB")
+    say(f"unpacked {told}: {_counted(found.files, 'file')}, {bytes_(found.bytes)}")
     return True
