@@ -31,6 +31,7 @@ from sandbox.s3 import S3Server
 __all__ = ["BUCKETS", "NAMESPACE", "SECRET", "Platform", "add_tenant", "apply", "create", "platform"]
 
 ROOT = Path(__file__).parents[1]
+QUERIES = ROOT / "examples" / "analysis" / "queries.yaml"
 NAMESPACE = "vision"
 OPERATOR_NAMESPACE = "trainandserve"
 KFP_NAMESPACE = "kubeflow"
@@ -135,7 +136,8 @@ def platform(
     knative
         Whether the cluster has Knative Serving, for InferenceServices in Knative mode.
     prometheus
-        Whether something answers Prometheus queries about the model servers: see `sandbox.prometheus`.
+        Whether something answers Prometheus queries about the model servers, for the operator's analysis with the queries
+        of examples/analysis/: see `sandbox.prometheus`.
     settings
         The operator's settings beside the usual ones, by their TAS_ names.
     known_images
@@ -156,11 +158,12 @@ def platform(
         say("stand-ins for Kubeflow Pipelines and KServe")
         kfp_url = _start_kfp(stack, plane, folder, multi_user, known_images)
         targets_url = _start_kserve(stack, plane, folder, knative)
-        prometheus_url = ""
+        prometheus_url, analysis = "", {}
         if prometheus:
             say("Prometheus")
             log = folder / "logs" / "prometheus.log"
             prometheus_url = start_prometheus(stack, folder / "prometheus", targets_url, log)
+            analysis = {"TAS_PROMETHEUS_URL": prometheus_url, "TAS_ANALYSIS_QUERIES": str(QUERIES)}
         running = Platform(
             plane=plane,
             folder=folder,
@@ -169,7 +172,9 @@ def platform(
             secret_key=secret_key,
             kfp_url=kfp_url,
             stack=stack,
-            operator_settings=_operator_settings(plane, folder, kfp_url, s3.url) | dict(settings or {}),
+            operator_settings=_operator_settings(plane, folder, kfp_url, s3.url)
+            | analysis
+            | dict(settings or {}),
             s3_server=s3,
             namespace=NAMESPACE if multi_user else KFP_NAMESPACE,
             prometheus_url=prometheus_url,

@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run_operator() -> int:
     """Run the operator until it is told to end; 2 where a setting is wrong."""
     from .operation import operate
+    from .queries import QueriesError, read_queries
     from .settings import Settings
 
     try:
@@ -37,7 +38,13 @@ def run_operator() -> int:
         for one in error.errors():
             print(f"TAS_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}", file=sys.stderr)
         return 2
-    return asyncio.run(operate(settings))
+    file = settings.analysis_queries
+    try:
+        queries = read_queries(file.read_text() if file else "", settings.analysis_namespace_labels)
+    except (OSError, UnicodeDecodeError, QueriesError) as error:
+        print(f"TAS_ANALYSIS_QUERIES: {error}", file=sys.stderr)
+        return 2
+    return asyncio.run(operate(settings, queries))
 
 
 if __name__ == "__main__":

@@ -197,6 +197,7 @@ def deployment(body: Body) -> Deployment:
         updated=status.get("updatedReplicas", 0),
         ready=status.get("readyReplicas", 0),
         available=status.get("availableReplicas", 0),
+        name=body["metadata"].get("name", ""),
         refusal=next((str(one.get("message")) for one in failed if one.get("status") == "True"), None),
     )
 

@@ -16,6 +16,9 @@ _TRAINING = ("data.uri", "evaluation.data.uri", "training.image", "training.entr
 _PARAMETERS = "training.parameters."
 _NOT_JUDGED = "evaluation.data."
 _NOT_SERVED = ("serving.deletionPolicy", "serving.pinnedVersion")
+_ROLLOUT = "serving.rollout"
+_NAMES = ("name", "query")
+"""What the things in a list are called by, where they have names."""
 _LONGEST = 80
 
 
@@ -25,7 +28,9 @@ def meaning(field: str) -> str:
         return "training"
     if field.startswith("evaluation.") and not field.startswith(_NOT_JUDGED):
         return "gate"
-    if field == "storage.secretName" or (field.startswith("serving.") and field not in _NOT_SERVED):
+    if field in _NOT_SERVED or field.startswith(_ROLLOUT):
+        return "none"
+    if field == "storage.secretName" or field.startswith("serving."):
         return "serving"
     return "none"
 
@@ -66,14 +71,18 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             deeper = isinstance(inner, Mapping | list) and not path.startswith(_PARAMETERS[:-1])
             here = f"{path}.{name}".lstrip(".")
             yield from _walk(inner, here) if deeper else ((here, inner),)
-    elif (
-        isinstance(value, list) and value and all(isinstance(one, Mapping) and "name" in one for one in value)
-    ):
+    elif isinstance(value, list) and (key := _named_by(value)):
         for one in value:
-            named = {name: inner for name, inner in one.items() if name != "name"}
-            yield from _walk(named, f"{path}[{one['name']}]")
+            named = {name: inner for name, inner in one.items() if name != key}
+            yield from _walk(named, f"{path}[{one[key]}]")
     else:
         yield path, value
+
+
+def _named_by(values: list[Any]) -> str | None:
+    """The key by which the things in a list have names; None where they have none."""
+    keys = (key for key in _NAMES if all(isinstance(one, Mapping) and key in one for one in values))
+    return next(keys, None) if values else None
 
 
 def _shown(value: Any) -> str:

@@ -137,6 +137,23 @@ Name = Annotated[
 ]
 """Name of another object. Never a path: nothing reaches out of the namespace."""
 
+QUERY_NAME = f"^{_DNS_LABEL}$"
+"""Name of one of the administrator's queries."""
+
+QueryName = Annotated[
+    str,
+    StringConstraints(max_length=63),
+    Field(
+        json_schema_extra=rules(
+            rule(
+                matching(QUERY_NAME),
+                "write the name of a query that the administrator has defined, in lower-case letters, digits and hyphens: "
+                "PromQL is not taken",
+            )
+        )
+    ),
+]
+
 _REPOSITORY = "[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
 
 Image = Annotated[

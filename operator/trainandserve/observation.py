@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from .names import DEPLOYMENT_MODE
+from .queries import Query
 from .resource import DeploymentMode, HistoryEntry, TrainAndServe
 from .settings import Settings
 
@@ -152,6 +153,7 @@ class Deployment:
     available: int
     refusal: str | None = None
     """Why the API server lets no further pod be made, such as a quota."""
+    name: str = ""
 
     @property
     def settled(self) -> bool:
@@ -288,6 +290,14 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """What Prometheus answered to one query: a value, that there is nothing to measure (neither field), or why no answer."""
+
+    value: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class ServerTrouble:
     """Why the new pods of the model server are not ready."""
 
@@ -330,11 +340,16 @@ class Policy:
     deployment_mode: DeploymentMode = "Standard"
     pre_stop: timedelta = timedelta(seconds=6)
     pre_stop_runtimes_with_own: tuple[str, ...] = ()
+    prometheus_url: str | None = None
+    analysis_min_interval: timedelta = timedelta(seconds=10)
+    queries: Mapping[str, Query] | None = None
+    """The administrator's queries, by name; None where they are not known, as to the command line."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Policy:
+    def of(cls, settings: Settings, queries: Mapping[str, Query] | None = None) -> Policy:
         """The part of the settings that decisions depend on."""
-        return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
+        names = [name for name in cls.__dataclass_fields__ if name != "queries"]
+        return cls(**{name: getattr(settings, name) for name in names}, queries=queries)
 
 
 @dataclass(frozen=True)
@@ -367,6 +382,8 @@ class Observation:
     """Of the place where the target is to be proven now: the second InferenceService, then the first."""
     server_trouble: ServerTrouble | None = None
     """Of the same place."""
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    """Of the same place: those that were due, by the name of their query."""
     recovery: Recovery | Unknown | None = None
     recorded: Mapping[str, str] = field(default_factory=dict)
     """Digests of the records that this process has written and that may not be stored yet, by run."""

@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -20,11 +20,13 @@ from .gateways.errors import Conflict, GatewayError
 from .gateways.kfp import Kfp
 from .gateways.kubernetes import Kubernetes
 from .gateways.predictor import Predictor
+from .gateways.prometheus import Prometheus
 from .gateways.s3 import S3
 from .leader import Leader
 from .observation import Policy
 from .observe.workflows import WORKFLOWS
 from .observe.world import Memory, NotLeadingError, World
+from .queries import Query
 from .queue import Queue
 from .rate import Rate
 from .reconcile import reconcile
@@ -249,13 +251,20 @@ def _why(ended: set[asyncio.Task[None]]) -> int:
     return 1
 
 
-async def operate(settings: Settings) -> int:
-    """Run the operator until SIGTERM or SIGINT; 0 then, 1 when the lease or a watch was lost."""
+async def operate(settings: Settings, queries: Mapping[str, Query]) -> int:
+    """Run the operator until SIGTERM or SIGINT; 0 then, 1 when the lease or a watch was lost.
+
+    Parameters
+    ----------
+    queries
+        The administrator's, that resources may name.
+    """
     logs.set_up(settings.log_format, settings.log_level)
     async with contextlib.AsyncExitStack() as stack:
         kubernetes = await stack.enter_async_context(Kubernetes.connected(settings.request_timeout))
         kfp = await stack.enter_async_context(Kfp.connected(settings))
         predictor = await stack.enter_async_context(Predictor.connected(settings.predictor_hosts))
+        prometheus = await stack.enter_async_context(Prometheus.connected(settings))
         s3 = S3()
         stack.callback(s3.close)
         leader = Leader(kubernetes, settings) if settings.leader_election else None
@@ -263,8 +272,10 @@ async def operate(settings: Settings) -> int:
         slots = Slots(cache, settings.max_concurrent_runs, settings.max_concurrent_runs_per_namespace)
         leading = leader.leading if leader is not None else lambda: True
         reads = Rate(settings.run_reads_per_second)
-        policy = Policy.of(settings)
-        world = World(settings, policy, kubernetes, kfp, s3, predictor, cache, slots, reads, leading)
+        policy = Policy.of(settings, queries)
+        world = World(
+            settings, policy, kubernetes, kfp, s3, predictor, cache, slots, reads, leading, prometheus
+        )
         operator = Operator(world, leader)
         operator.take_signals()
         web = serving(settings.listen, settings.port, alive=lambda: True, ready=lambda: operator.ready)

@@ -28,6 +28,7 @@ from .fields import (
     Package,
     PodLabels,
     Quantities,
+    QueryName,
     S3Prefix,
     S3Uri,
     matching,
@@ -321,6 +322,54 @@ class Evaluation(Model):
 
 
 Percentage = Annotated[int, Field(ge=1, le=99)]
+Times = Annotated[int, Field(ge=0, le=100)]
+
+
+class Analysis(Model):
+    """What a query of the administrator must find of a version while it is rolled out."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("has(self.min) || has(self.max)", "give the query a bound: min, max or both"),
+            rule(
+                "!has(self.min) || !has(self.max) || self.min <= self.max",
+                "write a min that is not above max",
+            ),
+        )
+    )
+
+    query: QueryName = Field(
+        description=(
+            "Name of a query that the operator's administrator has defined (TAS_ANALYSIS_QUERIES), such as error-rate. "
+            "PromQL is not taken."
+        )
+    )
+    min: MetricValue | None = Field(None, description="Least value that passes.")
+    max: MetricValue | None = Field(None, description="Largest value that passes.")
+    interval: Duration | None = Field(
+        None,
+        description=(
+            "Time from one measurement to the next, and from the beginning of a stage to its first; also what the query "
+            "looks back on. Default: 1m."
+        ),
+    )
+    failure_limit: Times | None = Field(
+        None, description="Failed measurements that are borne; one more takes the version back. Default: 0."
+    )
+    consecutive_error_limit: Times | None = Field(
+        None,
+        description=(
+            "Measurements in a row without an answer that are borne silently; one more is said as AnalysisInconclusive. "
+            "Without an answer no stage ends. Default: 4."
+        ),
+    )
+    no_traffic: Literal["Hold", "Pass", "Fail"] | None = Field(
+        None,
+        description=(
+            "What a measurement means that finds nothing to measure while users are sent to the version: Hold (the stage "
+            "waits), Pass or Fail. Default: Hold."
+        ),
+    )
 
 
 class RolloutPlan(Model):
@@ -354,6 +403,14 @@ class RolloutPlan(Model):
     )
     step_duration: Duration | None = Field(
         None, description="Least time for which each step is held. Default: 5m."
+    )
+    analysis: Annotated[list[Analysis], Field(max_length=10)] | None = Field(
+        None,
+        description=(
+            "Queries to Prometheus that a version must pass at every stage before users: each step of a canary, and before "
+            "all; without a canary, before it meets users as well."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["query"]},
     )
 
 
@@ -447,6 +504,7 @@ Phase = Literal[
 ]
 RolloutStage = Literal["Proving", "Canary", "Promoting"]
 DeploymentMode = Literal["Standard", "Knative"]
+MeasuredState = Literal["Passed", "Failed", "NoTraffic", "Error"]
 RunState = Literal["Submitting", "Running", "Stopping", "Succeeded", "Failed", "Lost", "Stopped"]
 
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -530,6 +588,32 @@ class Check(Model):
     message: Text = Field(description="The comparison in words.")
 
 
+class Measured(Model):
+    """What a query was seen to find of a version while it was rolled out."""
+
+    query: Short = Field(description="Name of the query.")
+    min: float | None = Field(None, description="Least value that passed, at the last measurement.")
+    max: float | None = Field(None, description="Largest value that passed, at the last measurement.")
+    measured: int = Field(0, description="Measurements of this rollout that were answered.")
+    failed: int = Field(0, description="Those of them that failed.")
+    errors: int = Field(0, description="Measurements without an answer since the last one with any.")
+    state: MeasuredState | None = Field(
+        None,
+        description=(
+            "What the last measurement of the present stage found: Passed, Failed, NoTraffic or Error. Absent before its first."
+        ),
+    )
+    value: float | None = Field(None, description="The last value that was found.")
+    message: Text | None = Field(None, description="Why the last measurement had no answer.")
+    at: datetime | None = Field(None, description="When it was last measured.")
+    next_at: datetime | None = Field(
+        None, description="When it is measured next; absent while the stage has not begun, and afterwards."
+    )
+
+
+Measurements = Annotated[list[Measured], Field(max_length=10)]
+
+
 class Verdict(Model):
     """Whether a version may be served, and why."""
 
@@ -539,6 +623,9 @@ class Verdict(Model):
     gate_hash: Short = Field("", description="Hash of the bounds that were applied.")
     checks: Annotated[list[Check], Field(max_length=16)] = Field(
         default_factory=list, description="Every metric with its bounds."
+    )
+    analysis: Measurements | None = Field(
+        None, description="What was measured of it while it was last rolled out, by query."
     )
     at: datetime = Field(description="When it was decided.")
     approved_at: datetime | None = Field(
@@ -636,6 +723,10 @@ class Rollout(Model):
         None,
         description="When the stage was seen to be under way in the cluster: its time limits count from here. Absent while it waits.",
     )
+    analysis: Measurements | None = Field(
+        None,
+        description="What the queries of serving.rollout.analysis have found; absent before the first is due.",
+    )
     message: Text | None = Field(None, description="What the stage waits for, or what holds it.")
 
 
@@ -671,6 +762,9 @@ class HistoryEntry(Model):
     message: Text | None = Field(None, description="The reason in a sentence.")
     checks: Annotated[list[Check], Field(max_length=16)] = Field(
         default_factory=list, description="Every metric with its bounds."
+    )
+    analysis: Measurements | None = Field(
+        None, description="What was measured of it while it was last rolled out, by query."
     )
     gate_hash: Short | None = Field(None, description="Hash of the bounds that were applied.")
     submitted_at: datetime | None = Field(None, description="When its run was about to be submitted.")

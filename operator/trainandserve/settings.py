@@ -121,6 +121,29 @@ class Settings(BaseSettings):
         gt=0,
         description="How many times as long as the version that serves the next one may take for a prediction.",
     )
+    prometheus_url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="Where Prometheus answers, for serving.rollout.analysis: http://prometheus.monitoring:9090. Its path, if any, ends before /api/v1.",
+    )
+    prometheus_token_path: Path | None = Field(
+        None, description="File with a bearer token for it; read anew for each request."
+    )
+    prometheus_ca_file: Path | None = Field(
+        None, description="Certificates to trust for an https address of it."
+    )
+    analysis_queries: Path | None = Field(
+        None, description="YAML file with the queries that resources may name in serving.rollout.analysis."
+    )
+    analysis_namespace_labels: Names = Field(
+        ("namespace",),
+        min_length=1,
+        description="Labels that say a series' namespace, set by Prometheus and not by what it scrapes: every selector of a query must match one.",
+    )
+    analysis_min_interval: Seconds = Field(
+        timedelta(seconds=10),
+        description="Least time between two measurements, whatever a resource asks for.",
+    )
     deletion_patience: Seconds = Field(
         timedelta(minutes=10), description="How long the deletion of a resource waits for Kubeflow Pipelines."
     )

@@ -2,7 +2,7 @@
 
 The served (highest numbered) folder may hold ``fake.json``: ``{"predictions": [...]}``, ``{"loadSeconds": 2}``,
 ``{"crash": true, "message": "..."}``, ``{"failPredict": true}``; keys combine. Without it every instance is
-answered with ``{"version": <number of the folder>}``.
+answered with ``{"version": <number of the folder>}``. ``{"gauges": {"drift": 0.9}}`` are on its page of metrics.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import asyncio
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from sandbox.kserve.servers import Exit, Folders
 from sandbox.kserve.storage import StorageError, download, log_of
@@ -35,6 +35,7 @@ class Script:
     crash: str | None = None
     load_seconds: float = 0.0
     fail_predict: bool = False
+    gauges: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Script:
@@ -51,6 +52,7 @@ class Script:
             crash=str(said.get("message", "")) if said.get("crash") else None,
             load_seconds=float(said.get("loadSeconds", 0)),
             fail_predict=bool(said.get("failPredict")),
+            gauges=said.get("gauges", {}),
         )
 
     def answer(self, instances: list[Any]) -> list[Any]:
@@ -70,6 +72,8 @@ class FakeContainer:
         self._predicting = Histogram(  # the real server's name
             "request_predict_seconds", "predict request latency", ["model_name"], registry=self._registry
         )
+        for name, value in script.gauges.items():
+            Gauge(name, "scripted", registry=self._registry).set(value)
         self._url: str | None = None
         self._number = next(self._numbers)
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()

@@ -116,7 +116,21 @@ _GOOD: dict[str, Any] = {
             "serviceAccountName": "predictor",
             "nodeSelector": {"disk": "ssd"},
             "tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}],
-            "rollout": {"strategy": "Canary", "steps": [10, 50], "stepDuration": "5m"},
+            "rollout": {
+                "strategy": "Canary",
+                "steps": [10, 50],
+                "stepDuration": "5m",
+                "analysis": [
+                    {"query": "error-rate", "max": 0.01, "interval": "1m", "failureLimit": 1},
+                    {
+                        "query": "p90-seconds",
+                        "min": 0,
+                        "max": 2,
+                        "consecutiveErrorLimit": 4,
+                        "noTraffic": "Pass",
+                    },
+                ],
+            },
             "pinnedVersion": 3,
             "deletionPolicy": "Delete",
         },
@@ -147,6 +161,7 @@ LABEL_VALUE = "write a label value: at most 63"
 
 _DATA = "spec.data.uri"
 _LIMITS = "spec.training.resources.limits"
+_ANALYSIS = "spec.serving.rollout.analysis.0"
 _METRIC = "spec.evaluation.metrics.0"
 _ROLLOUT = "spec.serving.rollout"
 _STEPS = "write every percentage once, the smallest first"
@@ -296,10 +311,32 @@ BAD: tuple[Change, ...] = (
         "s3://models/" + "a" * 640,
         "write a prefix of at most 640 characters",
     ),
+    # What is measured
+    Change("PromQL for a query's name", f"{_ANALYSIS}.query", 'up{namespace="prod"}', "PromQL is not taken"),
+    Change("an analysis without a query", f"{_ANALYSIS}.query", ABSENT, "query: Required value"),
+    Change("a query twice", f"{_ANALYSIS}.query", "p90-seconds", "Duplicate value"),
+    Change("a query without bounds", f"{_ANALYSIS}.max", ABSENT, "give the query a bound: min, max or both"),
+    Change("bounds the wrong way round", f"{_ANALYSIS}.min", 0.5, "write a min that is not above max"),
+    Change("an interval of nothing", f"{_ANALYSIS}.interval", "0s", "write a duration above zero"),
+    Change("fewer failures than none", f"{_ANALYSIS}.failureLimit", -1, "greater than or equal to 0"),
+    Change("another word for no traffic", f"{_ANALYSIS}.noTraffic", "Ignore", '"Hold", "Pass", "Fail"'),
+    Change(
+        "more queries than ten",
+        "spec.serving.rollout.analysis",
+        [{"query": f"q{number}", "max": 1} for number in range(11)],
+        "must have at most 10 items",
+    ),
     # Fields that there are not, or not yet
     Change("an unknown field", "spec.dataset", {}, 'unknown field "spec.dataset"'),
     Change("a field in the wrong case", "spec.historylimit", 3, 'unknown field "spec.historylimit"'),
     Change("triggers", "spec.triggers", {"schedule": {}}, 'unknown field "spec.triggers"'),
+    Change("a metric server", "spec.serving.rollout.prometheus", "http://a", "unknown field"),
+    Change(
+        "PromQL of its own",
+        "spec.serving.rollout.analysis.0.expr",
+        "up",
+        'unknown field "spec.serving.rollout',
+    ),
     Change("a namespace for data", "spec.data.namespace", "prod", 'unknown field "spec.data.namespace"'),
     Change(
         "a namespace for storage", "spec.storage.namespace", "a", 'unknown field "spec.storage.namespace"'

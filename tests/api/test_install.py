@@ -101,7 +101,7 @@ def test_a_namespace_of_the_restricted_standard_admits_the_pod(
     namespace, pod = restricted
     made = create_pod(empty, namespace, pod)
     names = {volume["name"] for volume in made["spec"]["volumes"]}
-    assert "kfp-token" in names and len(names) == 2  # and the one for the API server
+    assert {"kfp-token", "queries"} <= names and len(names) == 3  # and the one for the API server
     empty.rest.call("DELETE", f"/api/v1/namespaces/{namespace}/pods/{made['metadata']['name']}")
 
 

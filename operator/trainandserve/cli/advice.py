@@ -51,6 +51,8 @@ ADVICE = {
     reasons.NOT_OURS: "delete the other InferenceService, or give this resource another name",
     reasons.APPLY_REFUSED: "correct what the message says: usually serving.runtime, a quota or a policy",
     reasons.CANARY_REFUSED: "write serving.rollout.strategy: Replace, or serve in KServe's Knative mode",
+    reasons.ANALYSIS_REFUSED: "name a query that the message lists, or ask an administrator for TAS_ANALYSIS_QUERIES and TAS_PROMETHEUS_URL",
+    reasons.ANALYSIS_INCONCLUSIVE: "ask an administrator to check what the message says of Prometheus or the query; it goes on by itself",
     reasons.ADMISSION_DENIED: "correct what the webhook's message says, then call `retrain`; what served goes on serving",
     reasons.MODEL_CHANGED: "bring the version's files in the bucket back, or call `retrain`",
     reasons.SECRET_NOT_FOUND: "create the Secret in this namespace",

@@ -40,6 +40,7 @@ def screen(resource: TrainAndServe, now: datetime, marks: Marks) -> RenderableTy
         *_serves(resource.status, now),
         *_run(resource, now, marks),
         *_verdict(resource, marks),
+        *_analysis(resource.status, now, marks),
         *_wrong(resource, marks),
         *_next(resource.status, now),
         *_versions(resource.status, now, marks),
@@ -224,6 +225,25 @@ def _checks(resource: TrainAndServe, candidate: Candidate, checks: list[Check], 
             escape(check.name), bound, number(check.value), number(check.incumbent), _change(check), result
         )
     return found
+
+
+def _analysis(status: Status, now: datetime, marks: Marks) -> Iterator[RenderableType]:
+    """What was measured of the version that is rolled out, else of the newest one while it was."""
+    verdict = status.candidate.verdict if status.candidate else None
+    found = (status.rollout.analysis if status.rollout else verdict.analysis if verdict else None) or []
+    if not found:
+        return
+    rows = table()
+    rows.add_column("query", overflow="fold")
+    rows.add_column("bound", overflow="fold")
+    rows.add_column("value", justify="right", no_wrap=True)
+    rows.add_column("failed", justify="right", no_wrap=True)
+    rows.add_column("last", no_wrap=True)
+    for one in found:
+        last = one.state or (f"first {when(one.next_at, now)}" if one.next_at else "-")
+        counts = f"{one.failed} of {one.measured}"
+        rows.add_row(escape(one.query), bounds(one, marks), number(one.value), counts, last)
+    yield section("Analysis", rows)
 
 
 def _result(check: Check, marks: Marks) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ..resource import Check
+from ..resource import Check, Measured
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.6g}"
 
 
-def bounds(check: Check, marks: Marks) -> str:
-    """What a metric had to reach, in signs."""
+def bounds(check: Check | Measured, marks: Marks) -> str:
+    """What a metric, or what was measured, had to reach, in signs."""
     parts = [
         f"{marks.least} {check.min:.12g}" if check.min is not None else "",
         f"{marks.most} {check.max:.12g}" if check.max is not None else "",
-        f"regression {marks.most} {check.max_regression:.12g}" if check.max_regression is not None else "",
     ]
+    if isinstance(check, Check) and check.max_regression is not None:
+        parts.append(f"regression {marks.most} {check.max_regression:.12g}")
     return ", ".join(part for part in parts if part) or "-"
 
 

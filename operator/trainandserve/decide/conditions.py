@@ -11,9 +11,11 @@ from ..observation import Observation, Policy, Problem, Unknown
 from ..plan import Plan
 from ..resource import Condition, Phase, Served, Status, Target
 from . import workload
+from .analysis import analysis_refused, inconclusive
 from .approval import asking, awaiting, held
+from .evidence import measuring
 from .promotion import pin_trouble
-from .rollout import canary_refused, steps
+from .rollout import canary_refused, refused, steps
 from .run import active
 from .training import intent, made_already, retries_exhausted
 
@@ -64,7 +66,7 @@ class Findings:
     pin: Problem | None
     """Why the pinned version is not the one that serves or comes up."""
     refused: Problem | None
-    """What the resource asks for and this cluster cannot do."""
+    """What the resource asks for and this cluster cannot do, or does not say."""
 
 
 def summarise(seen: Observation, plan: Plan, now: datetime) -> Plan:
@@ -103,7 +105,7 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
         and _ended(seen, status, seen.policy),
         problem=problem,
         pin=pin_trouble(seen, status),
-        refused=canary_refused(seen),
+        refused=canary_refused(seen) or analysis_refused(seen) or inconclusive(seen, status),
     )
 
 
@@ -234,11 +236,13 @@ def _served_words(seen: Observation, status: Status, found: Findings, now: datet
             reasons.SMOKE_SKIPPED if skipped else reasons.PROVEN,
             f"version {served.version}: {served.proof}",
         )
-    stuck = _rolling_for(status, now) > seen.policy.proof_deadline
+    stuck = _rolling_for(status, now) > seen.policy.proof_deadline and not _takes_its_time(status)
     reason = reasons.ROLLOUT_STUCK if stuck else reasons.ROLLING_OUT
-    if found.refused is not None and status.rollout is not None and status.rollout.stage == "Proving":
-        words = f"version {served.version} serves, version {served.target.version} is held: {found.refused.message}"
-        return "True", found.refused.reason, words
+    if (held := _held_in_the_dark(seen, status)) is not None:
+        words = f"version {served.version} serves, version {served.target.version} is held: {held.message}"
+        return "True", held.reason, words
+    if inconclusive(seen, status):
+        reason = reasons.ANALYSIS_INCONCLUSIVE
     if served.run_id == served.target.run_id:
         trouble = f": {seen.server_trouble.message}" if seen.server_trouble else ""
         if found.answers:
@@ -249,6 +253,19 @@ def _served_words(seen: Observation, status: Status, found: Findings, now: datet
     if found.answers:
         return "True", reason, f"version {served.version} serves, {words}"
     return "False", reason, words
+
+
+def _held_in_the_dark(seen: Observation, status: Status) -> Problem | None:
+    rollout = status.rollout
+    return refused(seen, rollout) if rollout is not None and rollout.stage == "Proving" else None
+
+
+def _takes_its_time(status: Status) -> bool:
+    """Whether the version is at a stage that is held for its time, and nothing is in its way."""
+    rollout = status.rollout
+    if rollout is None or rollout.since is None or rollout.message is not None:
+        return False
+    return rollout.stage == "Canary" or measuring(rollout)
 
 
 def _coming_up(seen: Observation, status: Status, target: Target) -> str:

@@ -62,6 +62,11 @@ def timed(seen: Observation, place: Place, rollout: Rollout, target: Target, now
     return rollout.changed(since=rollout.since or now, message=message)
 
 
+def measuring(rollout: Rollout) -> bool:
+    """Whether the version was proven at this stage, and is measured there now (see `analysis`)."""
+    return any(one.next_at is not None for one in rollout.analysis or ())
+
+
 def hindrance(seen: Observation, place: Place, target: Target) -> str | None:
     """What keeps the version from coming up that it has no part in."""
     if is_up(place, target):
@@ -78,10 +83,11 @@ def hindrance(seen: Observation, place: Place, target: Target) -> str | None:
 def weigh(seen: Observation, place: Place, rollout: Rollout, target: Target, now: datetime) -> Evidence:
     """Whether the version is proven there, has failed, or neither yet; the clock is that of the rollout's stage.
 
-    A canary was proven before: pods that are moved, or an answer that fails once, are no reason to take it back.
+    A canary was proven before, and so was what is being measured: pods that are moved, or an answer that fails once, are no
+    reason to take it back.
     """
     deadline = rollout.since + seen.policy.proof_deadline if rollout.since else None
-    canary = rollout.stage == "Canary"
+    canary = rollout.stage == "Canary" or measuring(rollout)
     late = deadline is not None and now >= deadline and not canary
     if is_up(place, target):
         return _answers(seen, late, canary, now)

@@ -162,6 +162,7 @@ def verdict_on(
         message=message[:2048],
         gate_hash=gate_hash(resource),
         checks=checks,
+        analysis=candidate.verdict.analysis if candidate.verdict else None,
         at=now,
         approved_at=approved_at,
     )

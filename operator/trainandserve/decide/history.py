@@ -45,6 +45,7 @@ def _entry(status: Status, candidate: Candidate, verdict: Verdict) -> HistoryEnt
         verdict=verdict.reason,
         message=verdict.message,
         checks=verdict.checks,
+        analysis=verdict.analysis,
         gate_hash=verdict.gate_hash,
         at=verdict.at,
         approved_at=verdict.approved_at,

@@ -10,6 +10,7 @@ from ..names import FINALIZER
 from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..plan import Plan
 from ..resource import Served
+from .analysis import due
 from .promotion import pin_is_looked_for
 from .prune import worth_a_look
 from .recovery import rebuild_lost_status
@@ -33,6 +34,7 @@ class Look(Enum):
     PINNED = auto()
     VERSIONS = auto()
     PROBE = auto()
+    ANALYSIS = auto()
     SERVER_PODS = auto()
     RECOVERY = auto()
 
@@ -101,6 +103,8 @@ def _for_serving(seen: Observation, now: datetime) -> set[Look]:
         return looks
     if served.run_id == served.target.run_id:
         return looks if in_place(seen, served.target) else looks | {Look.SERVER_PODS}
+    if due(seen, now):
+        looks.add(Look.ANALYSIS)
     if is_up(place_of_proof(seen), served.target):
         return looks | {Look.PROBE}
     since = rollout.since if rollout else None

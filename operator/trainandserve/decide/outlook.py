@@ -26,8 +26,10 @@ from ..resource import (
     Target,
     TrainAndServe,
 )
+from .analysis import asked as measured_by
 from .approval import asking, awaiting, held
-from .rollout import canary_refused, percent, step_duration
+from .evidence import measuring
+from .rollout import percent, refused, step_duration
 from .rollout import steps as shares
 from .run import active, train_deadline
 from .training import Intent, changed_inputs, intent, retries_exhausted, unjudged
@@ -106,9 +108,11 @@ def _rollout(seen: Observation, status: Status, served: Served, target: Target) 
         words = (
             f"version {target.version} is brought before users and proven there; if that fails, {otherwise}"
         )
-    since = rollout.since if rollout else None
-    if apart and (refused := canary_refused(seen)):
-        return NextStep(action="Wait", version=target.version, message=refused.message)
+    since = rollout.since if rollout and not measuring(rollout) else None
+    if rollout is not None and apart and (held := refused(seen, rollout)):
+        return NextStep(action="Wait", version=target.version, message=held.message)
+    if rollout is not None:
+        words += _measured(seen, rollout)
     if rollout is not None and rollout.stage == "Canary":
         return NextStep(action="RollOut", version=target.version, message=_canary(seen, rollout, served))
     return NextStep(
@@ -130,7 +134,13 @@ def _canary(seen: Observation, rollout: Rollout, served: Served) -> str:
     asked = percent(seen.resource, rollout)
     words = f"version {rollout.version} gets {asked}% of the requests, step {rollout.step} of {len(shares(seen.resource))}, for "
     words += f"{format_duration(step_duration(seen.resource))} and until its answers are right; then the next step, in the end all; "
-    return f"{words}if it fails, version {served.version} gets all of them again"
+    words += f"if it fails, version {served.version} gets all of them again"
+    return words + _measured(seen, rollout)
+
+
+def _measured(seen: Observation, rollout: Rollout) -> str:
+    names = ", ".join(one.query for one in measured_by(seen, rollout))
+    return f"; measured by {names}" if names else ""
 
 
 # --- Training -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ from .. import reasons
 from ..observation import Deployment, InferenceService, Observation
 from ..plan import Note, Plan
 from ..resource import Served, Status, Target
+from .analysis import counted, judged, kept, said_once
 from .evidence import PROBE_PAUSE, Weight, looked_for, timed, weigh
+from .rollout import edited
 from .way_back import go_back
 from .workload import applied, deployment_mode, in_place, is_knative, share, users_place
 
@@ -29,9 +31,11 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
         return plan.then(wake=now + PROBE_PAUSE) if applied(seen, served.target) else plan
     place = users_place(seen)
     rollout = timed(seen, place, plan.status.rollout, served.target, now)
-    rollout = rollout.changed(traffic=share(seen, served.target.run_id))
-    plan = plan.then(status=plan.status.changed(rollout=rollout))
-    found = weigh(seen, place, rollout, served.target, now)
+    rollout = counted(seen, rollout.changed(traffic=share(seen, served.target.run_id)), now)
+    if edited(seen, served.target):
+        rollout = rollout.changed(analysis=None)
+    rollout, found = judged(seen, rollout, weigh(seen, place, rollout, served.target, now), now)
+    plan = plan.then(status=plan.status.changed(rollout=rollout), notes=said_once(seen, rollout))
     if found.weight is Weight.PROVEN:
         return _proven(seen, plan, served.target, found.words, now)
     if found.weight is Weight.FAILED and not seen.resource.spec.suspend:
@@ -110,6 +114,6 @@ def _proven(seen: Observation, plan: Plan, target: Target, proof: str, now: date
     )
     words = f"version {target.version} serves: {proof}"
     return plan.then(
-        status=plan.status.changed(served=served, rollout=None),
+        status=kept(plan.status).changed(served=served, rollout=None),
         notes=(Note("Normal", reasons.VERSION_SERVED, words),),
     )

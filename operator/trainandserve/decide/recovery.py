@@ -77,6 +77,7 @@ def _verdict(
         message=record.message or "",
         gate_hash=record.gate_hash or "",
         checks=record.checks,
+        analysis=record.analysis,
         at=record.at,
         approved_at=record.approved_at,
     )

@@ -15,6 +15,7 @@ from ..names import candidate_service
 from ..observation import InferenceService, Observation, Problem, Unknown
 from ..plan import ApplyCandidateService, DeleteCandidateService, Plan
 from ..resource import Rollout, RolloutPlan, RolloutStage, Served, Status, Target, TrainAndServe
+from .analysis import analysis_refused, anew, asked, counted, judged, kept, said_once
 from .evidence import Weight, timed, weigh
 from .way_back import go_back
 from .workload import (
@@ -38,10 +39,10 @@ def roll_out(seen: Observation, plan: Plan, now: datetime) -> Plan:
     served = plan.status.served or Served()
     target = served.target
     if target is None or target.run_id == served.run_id:
-        return _clear_up(seen, plan.then(status=plan.status.changed(rollout=None)))
+        return _clear_up(seen, plan.then(status=kept(plan.status).changed(rollout=None)))
     rollout = plan.status.rollout
     if rollout is None or rollout.run_id != target.run_id:
-        rollout = _begun(seen, served, target, now)
+        plan, rollout = plan.then(status=kept(plan.status)), _begun(seen, served, target, now)
         plan = plan.then(status=plan.status.changed(rollout=rollout))
     match rollout.stage:
         case "Proving":
@@ -82,6 +83,11 @@ def canary_refused(seen: Observation) -> Problem | None:
     return Problem(reasons.CANARY_REFUSED, words)
 
 
+def refused(seen: Observation, rollout: Rollout) -> Problem | None:
+    """Why a version is held in the dark, for what its resource asks for cannot be done; None where nothing holds it."""
+    return canary_refused(seen) or (analysis_refused(seen) if asked(seen, rollout) else None)
+
+
 def _begun(seen: Observation, served: Served, target: Target, now: datetime) -> Rollout:
     """A rollout at its first stage. Its clock runs, for it is applied in the same pass; the next one stops it if it was not.
 
@@ -95,10 +101,13 @@ def _begun(seen: Observation, served: Served, target: Target, now: datetime) -> 
 
 
 def _prove_apart(seen: Observation, plan: Plan, rollout: Rollout, target: Target, now: datetime) -> Plan:
-    if refused := canary_refused(seen):
-        return _kept(plan, rollout.changed(since=None, message=refused.message))
+    if problem := refused(seen, rollout):
+        return _kept(plan, anew(rollout.changed(since=None, message=problem.message)))
     place = candidates_place(seen)
     rollout = timed(seen, place, rollout, target, now).changed(traffic=share(seen, target.run_id))
+    rollout = counted(seen, rollout, now)
+    if is_knative(seen) and edited(seen, target):
+        rollout = rollout.changed(analysis=None)
     plan = _kept(plan, rollout)
     if seen.resource.spec.suspend:
         return plan
@@ -106,9 +115,10 @@ def _prove_apart(seen: Observation, plan: Plan, rollout: Rollout, target: Target
         return plan.then(again=True)
     if denied := _denied(seen, target):
         return _reject(seen, plan, target, denied, now)
-    if not is_knative(seen) and (asked := _apply_candidate(seen, plan, place, target)) is not None:
-        return asked
-    found = weigh(seen, place, rollout, target, now)
+    if not is_knative(seen) and (applying := _apply_candidate(seen, plan, place, target)) is not None:
+        return _kept(applying, rollout.changed(analysis=None))
+    rollout, found = judged(seen, rollout, weigh(seen, place, rollout, target, now), now)
+    plan = _kept(plan, rollout).then(notes=said_once(seen, rollout))
     if found.weight is Weight.PROVEN:
         return _clear_up(seen, _kept(plan, _next(seen, rollout, now)))
     if found.weight is Weight.FAILED:
@@ -120,17 +130,19 @@ def _hold_step(seen: Observation, plan: Plan, rollout: Rollout, target: Target, 
     """A step of a canary: held for its time, from when its share was seen, and until the analysis is content."""
     wanted, found_share = percent(seen.resource, rollout), share(seen, target.run_id)
     if wanted is None or not is_knative(seen):
-        return _kept(plan, rollout.changed(stage="Promoting", step=None, since=now, message=None))
-    if _edited(seen, target):
-        return _kept(plan, rollout.changed(stage="Proving", step=None, since=now, message=None))
+        return _kept(plan, anew(rollout.changed(stage="Promoting", step=None, since=now, message=None)))
+    if edited(seen, target):
+        again = rollout.changed(stage="Proving", step=None, since=now, message=None, analysis=None)
+        return _kept(plan, again)
     place = candidates_place(seen)
     there = found_share is not None and found_share >= wanted
     rollout = timed(seen, place, rollout, target, now).changed(traffic=found_share)
-    rollout = rollout if there else rollout.changed(since=None)
+    rollout = counted(seen, rollout if there else rollout.changed(since=None), now)
     plan = _kept(plan, rollout)
     if seen.resource.spec.suspend:
         return plan
-    found = weigh(seen, place, rollout, target, now)
+    rollout, found = judged(seen, rollout, weigh(seen, place, rollout, target, now), now)
+    plan = _kept(plan, rollout).then(notes=said_once(seen, rollout))
     if found.weight is Weight.FAILED:
         return _reject(seen, plan, target, found.words, now)
     held = rollout.since is not None and now >= rollout.since + step_duration(seen.resource)
@@ -151,14 +163,14 @@ def percent(resource: TrainAndServe, rollout: Rollout) -> int | None:
 
 def _next(seen: Observation, rollout: Rollout, now: datetime) -> Rollout:
     """The rollout at its next step, whose time counts from when its share is seen; or before all users."""
-    step = (rollout.step or 0) + 1
+    rollout, step = anew(rollout), (rollout.step or 0) + 1
     if is_knative(seen) and step <= len(steps(seen.resource)):
         return rollout.changed(stage="Canary", step=step, since=None, message=None)
     return rollout.changed(stage="Promoting", step=None, since=now, message=None)
 
 
-def _edited(seen: Observation, target: Target) -> bool:
-    """Whether how the version is served was edited since: another revision, which was not proven."""
+def edited(seen: Observation, target: Target) -> bool:
+    """Whether how the version is served was edited since it was applied: other pods, which were not proven."""
     service = seen.inference_service
     if not isinstance(service, InferenceService) or not applied(seen, target):
         return False

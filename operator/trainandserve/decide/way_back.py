@@ -9,6 +9,7 @@ from ..hashes import gate_hash
 from ..observation import Observation
 from ..plan import Note, Plan
 from ..resource import Served, Status, Target, Verdict
+from .analysis import kept
 from .history import remember, unservable
 
 
@@ -17,7 +18,7 @@ def go_back(seen: Observation, plan: Plan, target: Target, why: str, now: dateti
     served = plan.status.served or Served()
     back = served.proven
     untouched = plan.status.rollout is not None and plan.status.rollout.stage == "Proving"
-    status = plan.status.changed(
+    status = kept(plan.status).changed(
         served=served.changed(target=back.changed(since=now) if back else None), rollout=None
     )
     status = remember(seen.resource, _reject(seen, status, target, why, now))
@@ -42,6 +43,7 @@ def _reject(seen: Observation, status: Status, target: Target, why: str, now: da
         message=why[:2048],
         gate_hash=gate_hash(seen.resource),
         checks=candidate.verdict.checks if candidate.verdict else [],
+        analysis=candidate.verdict.analysis if candidate.verdict else None,
         at=now,
         approved_at=candidate.verdict.approved_at if candidate.verdict else None,
     )

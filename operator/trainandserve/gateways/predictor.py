@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from ..addresses import forbidden, is_listed
+from .bodies import read_body
 from .errors import brief
 
 _LIMIT = aiohttp.ClientTimeout(total=10, sock_connect=3)
@@ -83,7 +84,7 @@ class Predictor:
             async with self._http.request(
                 method, server.with_path(path), json=body, timeout=_LIMIT, allow_redirects=False
             ) as answer:
-                data = await answer.content.read(_ANSWER_LIMIT)
+                data = await read_body(answer, _ANSWER_LIMIT)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # A refused connection comes from the place itself; no address and no way there say nothing about it.
             cause = getattr(error, "os_error", None)

@@ -25,6 +25,7 @@ from ..observation import (
     Workflow,
 )
 from ..resource import TrainAndServe
+from .analysis import measure
 from .predictions import probe
 from .preflight import preflight
 from .recovery import recover
@@ -132,6 +133,7 @@ async def _look(
         Look.PINNED: lambda: _pinned(world, seen),
         Look.VERSIONS: lambda: _versions(world, seen, memory),
         Look.PROBE: lambda: probe(world, seen, memory, now),
+        Look.ANALYSIS: lambda: measure(world, seen, now),
         Look.SERVER_PODS: lambda: _server_pods(world, seen),
         Look.RECOVERY: lambda: _recovery(world, seen),
     }

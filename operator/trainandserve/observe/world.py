@@ -11,6 +11,7 @@ from ..cache import Cache
 from ..gateways.kfp import Kfp
 from ..gateways.kubernetes import Kubernetes
 from ..gateways.predictor import Predictor
+from ..gateways.prometheus import Prometheus
 from ..gateways.s3 import S3
 from ..observation import Policy, Problem
 from ..rate import Rate
@@ -38,6 +39,8 @@ class World:
     run_reads: Rate
     leading: Callable[[], bool] = lambda: True
     """Whether this process still holds the lease, by its own clock."""
+    prometheus: Prometheus | None = None
+    """Absent where none is set."""
 
     def check_leading(self) -> None:
         """Before every effect: a leader that was stopped and resumed may have been replaced.

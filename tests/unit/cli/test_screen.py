@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.unit.builders import NOW, Situation, a_situation
 from trainandserve.cli.screen import screen
 from trainandserve.cli.words import Marks, span, when
-from trainandserve.resource import Check, Incumbent
+from trainandserve.resource import Check, Incumbent, Measured, Rollout
 
 BOUNDS = {
     "evaluation": {
@@ -93,6 +93,22 @@ def test_what_the_evaluation_cannot_decide_is_marked_as_unclear() -> None:
     )
     unclear = candidate.changed(verdict=candidate.verdict.changed(checks=[check]))
     assert row(drawn(situation.status(candidate=unclear)), "≥ 0.97") == "accuracy ≥ 0.97 0.98 - - ● unclear"
+
+
+def test_what_is_measured_while_a_version_is_rolled_out_is_shown_and_then_what_was() -> None:
+    measured = Measured(
+        query="error-rate", max=0.01, measured=7, failed=1, state="Failed", value=0.25, at=NOW
+    )
+    soon = Measured(query="drift", next_at=NOW + timedelta(minutes=5))
+    rollout = Rollout(version=3, run_id="a", stage="Canary", analysis=[measured, soon])
+    situation = serving_with_a_rejected_one()
+    text = drawn(situation.status(rollout=rollout))
+    assert row(text, "error-rate") == "error-rate ≤ 0.01 0.25 1 of 7 Failed"
+    assert row(text, "drift") == "drift - - 0 of 0 first in 1m"
+    candidate = situation.resource.status.candidate
+    assert candidate is not None and candidate.verdict is not None
+    ended = candidate.changed(verdict=candidate.verdict.changed(analysis=[measured]))
+    assert "1 of 7 Failed" in row(drawn(situation.status(candidate=ended)), "error-rate")
 
 
 def test_a_finding_comes_once_with_what_to_do() -> None:

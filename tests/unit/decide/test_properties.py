@@ -33,6 +33,7 @@ from trainandserve.observation import (
     Folder,
     InferenceService,
     KfpRun,
+    Measurement,
     Pace,
     Preflight,
     Probe,
@@ -50,7 +51,7 @@ from trainandserve.plan import (
     SubmitRun,
     WriteRecord,
 )
-from trainandserve.resource import Pin, Served, Status
+from trainandserve.resource import Measured, Pin, Served, Status
 
 STATES = [
     "",
@@ -67,6 +68,18 @@ STATES = [
 AGO = [0.0, 1.0, 5.0, 9.0, 10.0, 59.0, 60.0, 61.0, 299.0, 300.0, 3600.0, 90_000.0]
 SPECS: list[dict[str, Any]] = [
     {"serving": {"rollout": {"strategy": "Canary", "steps": [10, 50], "stepDuration": "1m"}}},
+    {
+        "serving": {
+            "rollout": {
+                "strategy": "Canary",
+                "analysis": [
+                    {"query": "errors", "max": 0.1, "failureLimit": 1},
+                    {"query": "drift", "min": 0, "noTraffic": "Fail", "consecutiveErrorLimit": 0},
+                ],
+            }
+        }
+    },
+    {"serving": {"rollout": {"analysis": [{"query": "errors", "max": 0.1, "noTraffic": "Pass"}]}}},
     {},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.9, "maxRegression": 0.01}]}},
     {"training": {"timeout": "1m", "runRetries": 0}},
@@ -83,6 +96,7 @@ SPECS: list[dict[str, Any]] = [
 ]
 EDITS: list[dict[str, Any]] = [
     {"serving": {"rollout": {"strategy": "Canary"}}},
+    {"serving": {"rollout": {"analysis": [{"query": "errors", "max": 0.1}]}}},
     {"training": {"image": "b"}},
     {"suspend": True},
     {"serving": {"minReplicas": 3}},
@@ -133,6 +147,11 @@ def stored(draw: st.DrawFn) -> Situation:
             situation = situation.serving(draw(VERSIONS)).stage(
                 "Canary", draw(VERSIONS), step=step, since=ago
             )
+            if draw(st.booleans()):
+                rollout = situation.resource.status.rollout
+                assert rollout is not None
+                found = draw(st.lists(MEASURED, max_size=2, unique_by=lambda one: one.query))
+                situation = situation.status(rollout=rollout.changed(analysis=found or None))
         case "back":
             situation = situation.status(served=Served())
     if draw(st.booleans()):
@@ -151,6 +170,20 @@ def stored(draw: st.DrawFn) -> Situation:
     return situation
 
 
+MEASURED = st.builds(
+    Measured,
+    query=st.sampled_from(["errors", "drift"]),
+    measured=st.integers(0, 3),
+    failed=st.integers(0, 2),
+    errors=st.integers(0, 9),
+    state=st.sampled_from([None, "Passed", "Failed", "NoTraffic", "Error"]),
+    value=st.none() | st.just(0.05),
+    at=st.none() | TIMES,
+    next_at=st.none() | TIMES,
+)
+MEASUREMENT = st.sampled_from(
+    [Measurement(0.05), Measurement(9.0), Measurement(), Measurement(error="no answer")]
+)
 RUN_FIELDS = st.fixed_dictionaries(
     {},
     optional={
@@ -230,6 +263,7 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
         "pinned": st.none() | SILENCE | st.just(problem("NoResult")) | st.builds(in_bucket, VERSIONS),
         "probe": st.none() | st.builds(Probe, st.sampled_from(["answering", "failing", "wrong", "skipped"]), TIMES, st.just("words"), st.sampled_from([None, Pace(1.0, 0.1, 9)])),
         "server_trouble": st.none() | st.builds(ServerTrouble, st.just("words"), st.booleans(), st.booleans()),
+        "measurements": st.dictionaries(st.sampled_from(["errors", "drift"]), MEASUREMENT),
         "recovery": st.none() | SILENCE | st.builds(Recovery, st.integers(0, 5), st.none() | RESULTS, st.just(prefix(2)), st.none() | RESULTS, st.just(prefix(1)), st.none() | kfp),
         "recorded": st.sampled_from([{}, {run_id(1): "another"}]) | st.just(recorded(situation)),
         "failure": st.sampled_from([None, problem(), problem("AdmissionDenied")]),

@@ -17,6 +17,7 @@ import yaml
 
 from tests.unit.install.gotools import HELM, on_path
 from tests.unit.install.rendering import MANIFESTS, OVERLAYS, ROOT, Json, kustomize, of_kind, only, overlay
+from trainandserve.queries import read_queries
 
 CHART = ROOT / "charts" / "trainandserve"
 NAMESPACES = {"single-namespace": "vision"}
@@ -102,6 +103,21 @@ def test_named_namespaces_get_the_tenants_binding(tmp_path: Path) -> None:
     assert plain(objects)["RoleBinding/vision/trainandserve-credentials"] == binding
 
 
+def test_queries_are_a_file_that_the_operator_takes_and_others_restart_the_pods(tmp_path: Path) -> None:
+    example = (ROOT / "examples" / "analysis" / "queries.yaml").read_text()
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"queries": yaml.safe_load(example)}))
+    objects = render("trainandserve", "--values", str(values), home=tmp_path)
+    file = only(objects, "ConfigMap", "trainandserve-queries")["data"]["queries.yaml"]
+    assert read_queries(file, ("namespace",)) == read_queries(example, ("namespace",))
+    assert "TAS_ANALYSIS_QUERIES" in only(objects, "ConfigMap", "trainandserve-settings")["data"]
+    template_of = [
+        only(made, "Deployment")["spec"]["template"]
+        for made in (objects, render("trainandserve", home=tmp_path))
+    ]
+    assert template_of[0] != template_of[1]
+
+
 def test_other_settings_restart_the_pods(tmp_path: Path) -> None:
     def annotations(*options: str) -> Any:
         objects = render("trainandserve", *options, home=tmp_path)
@@ -135,6 +151,7 @@ def test_the_definition_outlives_the_release_unless_told_otherwise(tmp_path: Pat
         "settings.LOG_LEVEL=debug",
         "image.digest=latest",
         "credentialsNamespaces={Vision}",
+        "queries.error-rate.expr=up",
     ],
 )
 def test_the_schema_refuses(wrong: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.unit.install.rendering import MANIFESTS, OVERLAYS, ROOT, Json, kustom
 from trainandserve import operation
 from trainandserve.settings import Settings
 
+OPERATIONS = ROOT / "docs" / "operations.md"
 ROLES = ("Role", "ClusterRole")
 BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 Right = tuple[str, str, str]
@@ -137,7 +138,7 @@ def test_the_container_can_change_nothing_and_has_no_privilege(objects: list[Jso
     assert context["capabilities"] == {"drop": ["ALL"]}
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert not [volume for volume in spec["volumes"] if set(volume) - {"name", "projected"}]
+    assert not [volume for volume in spec["volumes"] if set(volume) - {"name", "projected", "configMap"}]
 
 
 @pytest.mark.parametrize("name", ["USER", "HOME"])
@@ -151,6 +152,12 @@ def test_the_token_for_kubeflow_pipelines_is_for_them_and_where_it_is_looked_for
     (mount,) = [one for one in container(objects)["volumeMounts"] if one["name"] == "kfp-token"]
     assert token["audience"] == "pipelines.kubeflow.org"
     assert f"{mount['mountPath']}/{token['path']}" == str(Settings().kfp_token_path)
+
+
+def test_queries_are_mounted_where_there_are_any_and_asked_for_nowhere_else(objects: list[Json]) -> None:
+    assert only_volume(objects, "queries")["configMap"] == {"name": "trainandserve-queries", "optional": True}
+    (mount,) = [one for one in container(objects)["volumeMounts"] if one["name"] == "queries"]
+    assert f"TAS_ANALYSIS_QUERIES={mount['mountPath']}/queries.yaml" in OPERATIONS.read_text()
 
 
 def only_volume(objects: list[Json], name: str) -> Json:

@@ -37,6 +37,7 @@ EDITS: list[dict[str, Any]] = [
     },
     {"evaluation": None},
     {"serving": {"pinnedVersion": 2}},
+    {"serving": {"rollout": {"strategy": "Canary", "analysis": [{"query": "error-rate", "max": 0.1}]}}},
     {"serving": {"minReplicas": 2, "resources": {"limits": {"cpu": "4"}}}},
     {"serving": {"deletionPolicy": "Orphan"}},
     {"suspend": True},

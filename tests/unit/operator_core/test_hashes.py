@@ -62,6 +62,13 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "serving.rollout.strategy": ("", "Canary"),
     "serving.rollout.steps": ("", [25]),
     "serving.rollout.stepDuration": ("", "1m"),
+    "serving.rollout.analysis.query": ("", "p90-seconds"),
+    "serving.rollout.analysis.min": ("", 0.1),
+    "serving.rollout.analysis.max": ("", 0.2),
+    "serving.rollout.analysis.interval": ("", "2m"),
+    "serving.rollout.analysis.failureLimit": ("", 1),
+    "serving.rollout.analysis.consecutiveErrorLimit": ("", 1),
+    "serving.rollout.analysis.noTraffic": ("", "Pass"),
     "suspend": ("", True),
     "historyLimit": ("", 3),
 }
@@ -70,6 +77,10 @@ FIELDS: dict[str, tuple[str, Any]] = {
 BESIDE: dict[str, dict[str, Any]] = {
     "training.retries.backoff": {"training": {"retries": {"limit": 1}}},
     "evaluation.data.secretName": {"evaluation": {"data": {"uri": "s3://held/out/"}}},
+} | {
+    path: {"serving": {"rollout": {"analysis": [{"query": "error-rate", "max": 0.1}]}}}
+    for path in FIELDS
+    if path.startswith("serving.rollout.analysis.")
 }
 """What must be there before the field can be."""
 

@@ -72,6 +72,15 @@ _METRIC = _words(
     maxRegression=st.floats(0, 1e12),
     minSamples=st.integers(1, 1000),
 )
+_ANALYSIS = _words(
+    {"query": st.sampled_from(["error-rate", "p90"])},
+    min=_NUMBERS,
+    max=_NUMBERS,
+    interval=_DURATIONS,
+    failureLimit=st.integers(0, 100),
+    consecutiveErrorLimit=st.integers(0, 100),
+    noTraffic=st.sampled_from(["Hold", "Pass", "Fail"]),
+)
 _SERVING = _words(
     modelFormat=st.just("tensorflow"),
     runtime=_NAMES,
@@ -82,6 +91,12 @@ _SERVING = _words(
     serviceAccountName=_NAMES,
     nodeSelector=_LABELS,
     tolerations=st.lists(_TOLERATION, max_size=3),
+    rollout=_words(
+        strategy=st.sampled_from(["Replace", "Canary"]),
+        steps=st.lists(st.integers(1, 99), min_size=1, max_size=10, unique=True).map(sorted),
+        stepDuration=_DURATIONS,
+        analysis=st.lists(_ANALYSIS, max_size=2, unique_by=lambda one: one["query"]),
+    ),
     pinnedVersion=st.integers(1, 999_999_999),
     deletionPolicy=st.sampled_from(["Delete", "Orphan"]),
 )

@@ -12,6 +12,7 @@ from trainandserve.resource import (
     Condition,
     HistoryEntry,
     Incumbent,
+    Measured,
     NextStep,
     Outlook,
     Pin,
@@ -62,6 +63,7 @@ def full_status() -> Status:
             traffic=10,
             since=NOW,
             message="its pod waits for a node",
+            analysis=[_measured()],
         ),
         pin=Pin(version=3, run_id=_SERVED_RUN, since=NOW, before=_target(), failed="it crashed"),
         summary="accuracy 0.981",
@@ -79,6 +81,7 @@ def full_status() -> Status:
                 samples=360,
                 incumbent=2,
                 checks=[_check()],
+                analysis=[_measured()],
                 gate_hash="0123456789abcdef",
                 submitted_at=_BEFORE,
                 finished_at=_BEFORE,
@@ -126,6 +129,22 @@ def _run() -> Run:
     )
 
 
+def _measured() -> Measured:
+    return Measured(
+        query="error-rate",
+        min=0,
+        max=0.01,
+        measured=7,
+        failed=1,
+        errors=2,
+        state="Error",
+        value=0.002,
+        message="Prometheus does not answer",
+        at=NOW,
+        next_at=NOW,
+    )
+
+
 def _check() -> Check:
     return Check(
         name="accuracy",
@@ -156,6 +175,7 @@ def _candidate() -> Candidate:
             message="accuracy 0.981 is at least 0.97",
             gate_hash="0123456789abcdef",
             checks=[check],
+            analysis=[_measured()],
             at=NOW,
             approved_at=NOW,
         ),

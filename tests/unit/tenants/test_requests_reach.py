@@ -33,6 +33,12 @@ async def test_a_host_that_an_administrator_listed_is_asked() -> None:
         assert server.requests[0].startswith(b"POST /v1/models/digits:predict HTTP/1.1")
 
 
+async def test_an_answer_in_many_parts_is_read_whole() -> None:
+    long = answer(200, json.dumps({"predictions": [[0.5] * 400_000]}).encode())
+    with listening(long) as server:
+        assert (await probe(server.url, ("127.0.0.1",))).state == "answering"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -1,0 +1,74 @@
+"""What Prometheus says of a canary lets it go on, or takes it back from its users."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sandbox.prometheus import Monitor
+from tests.api.operator_path.conftest import Sites
+from tests.api.operator_path.site import message
+from tests.api.operator_path.traffic import Traffic
+from tests.api.operator_path.training import Lesson
+
+QUERIES = Path(__file__).parents[3] / "examples" / "analysis" / "queries.yaml"
+DRIFT = """
+drift:
+  query: max(drift{namespace="{namespace}", pod=~"{pods}"})
+"""
+ANALYSIS = [
+    {"query": "error-rate", "max": 0.01, "interval": "2s"},
+    {"query": "drift", "max": 0.5, "interval": "1s"},
+]
+CANARY = {
+    "rollout": {"strategy": "Canary", "steps": [20, 50], "stepDuration": "1s", "analysis": ANALYSIS},
+}
+
+
+async def test_a_canary_goes_on_by_good_measurements_and_back_by_a_bad_one(
+    sites: Sites, tmp_path: Path
+) -> None:
+    file = tmp_path / "queries.yaml"
+    file.write_text(QUERIES.read_text() + DRIFT)
+    settings = {
+        "TAS_DEPLOYMENT_MODE": "Knative",
+        "TAS_ANALYSIS_QUERIES": str(file),
+        "TAS_ANALYSIS_MIN_INTERVAL": "1s",
+    }
+    async with (
+        sites(settings=settings, kserve={"knative": True}, operator=False) as site,
+        Monitor(site.kserve.targets_url, 0.2) as monitor,
+    ):
+        await site.start_operator(TAS_PROMETHEUS_URL=monitor.url)
+        await site.apply("drifts", serving=CANARY)
+        status = await site.serves("drifts", 1)
+        async with Traffic.on(status["served"]["url"], "drifts") as traffic:
+            site.lesson("drifts", Lesson(model={"gauges": {"drift": 0.1}}))
+            await site.apply("drifts", serving=CANARY, training={"parameters": {"epochs": 2}})
+            status = await site.serves("drifts", 2)
+            found = {one["query"]: one for one in status["history"][0]["analysis"]}
+            assert {name: one["state"] for name, one in found.items()} == {
+                "error-rate": "Passed",
+                "drift": "Passed",
+            }
+            assert found["drift"]["measured"] >= 3 and found["drift"]["value"] == pytest.approx(0.1)
+            assert "analysis: error-rate 0, drift 0.1" in status["served"]["proof"]
+
+            site.lesson("drifts", Lesson(model={"gauges": {"drift": 0.9}}))
+            await site.apply("drifts", serving=CANARY, training={"parameters": {"epochs": 3}})
+            status = await site.settles("drifts", ModelAccepted="False/FailedToServe")
+            assert "analysis: drift 0.9 is above max 0.5 (1 of 1" in message(status, "ModelAccepted")
+            assert [
+                one["state"] for one in status["candidate"]["verdict"]["analysis"] if one["query"] == "drift"
+            ] == ["Failed"]
+            await site.serves("drifts", 2)
+            await traffic.more()
+
+        assert traffic.failures == [] and set(traffic.versions[-5:]) == {2}
+        assert 3 in traffic.versions, "it was before users, and left them by itself"
+        entry = status["history"][0]
+        record = site.storage.get(site.storage.key(entry["uri"]).removesuffix("model/") + "version.json")
+        assert json.loads(record)["analysis"] == entry["analysis"]
+        await site.check()
