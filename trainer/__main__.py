@@ -26,6 +26,10 @@ well as on s3:// addresses, and may be repeated.
   train      a recipe on that data: a TensorFlow SavedModel
   evaluate   the model, and the one serving now, on the same held-out data
   export     the model and its result to the place it is served from
+
+A version that was exported is evaluated again by download, evaluate --model-uri, and
+
+  record     that evaluation to a place beside the version, whose own result stays as it is
 """
 _MORE = """\
 examples:
@@ -36,6 +40,10 @@ examples:
       --output metrics.json
   python -m trainer export --model model --evaluation metrics.json --data data --destination out/ \\
       --version 1 --uid me --run-id first
+  python -m trainer evaluate --data data --model-uri out/model/ --entrypoint trainer.recipes.image_classifier \\
+      --output again.json
+  python -m trainer record --evaluation again.json --data data --destination out/evaluations/second/ \\
+      --version 1 --uid me --run-id second --evaluates first
 
 exit codes: 0 done; 2 wrong input (one sentence on stderr: what was found where, what to do); 1 anything else
 
@@ -200,10 +208,15 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, metavar="DIR", help="as for train; its test part is used")
+    parser.add_argument("--data", metavar="DIR", help="as for train; its test part is used")
     parser.add_argument("--evaluation-data", metavar="DIR", help="other data to evaluate on instead")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", type=_folder, metavar="DIR", help="what the train step wrote")
+    model.add_argument(
+        "--model-uri", metavar="URI", help="or where a version's …/model/ lies, with its result.json above it"
+    )
     parser.add_argument(
-        "--model", type=_folder, required=True, metavar="DIR", help="what the train step wrote"
+        "--result-digest", metavar="HEX", help="SHA-256 that this result.json must have; ModelChanged if not"
     )
     parser.add_argument("--output", type=_folder, required=True, metavar="FILE", help="the metrics, as JSON")
     parser.add_argument("--report", type=_folder, metavar="FILE", help="a page about it, as HTML")
@@ -238,6 +251,22 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_export)
 
 
+def _add_record(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--evaluation", type=_folder, required=True, metavar="FILE", help="the evaluate step's output"
+    )
+    parser.add_argument("--data", type=_folder, metavar="DIR", help="for the record: its digest")
+    parser.add_argument("--evaluation-data", type=_folder, metavar="DIR", help="for the record: its digest")
+    parser.add_argument("--destination", required=True, metavar="URI", help="a prefix of this run's own")
+    parser.add_argument("--version", type=int, required=True, metavar="N", help="the version evaluated")
+    parser.add_argument("--uid", required=True, help="whose version it is: the resource's uid")
+    parser.add_argument("--run-id", required=True, metavar="ID", help="the run that evaluated it")
+    parser.add_argument("--evaluates", required=True, metavar="ID", help="the run that made it")
+    parser.add_argument("--result-digest", metavar="HEX", help="for the record: SHA-256 of its result.json")
+    parser.add_argument("--training-hash", metavar="HASH", help="for the record: what was asked for then")
+    parser.set_defaults(run=_record)
+
+
 _STEPS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, Callable[[], str]]] = {
     "download": (_add_download, "Copy a data set and record its digest in DIR/.data.json.", str),
     "train": (_add_train, "Train a recipe and write its SavedModel.", _about_data_and_recipes),
@@ -247,6 +276,7 @@ _STEPS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, Callable
         _about_data_and_recipes,
     ),
     "export": (_add_export, "Upload a model, then its result.json, which makes it a version.", str),
+    "record": (_add_record, "Write the evaluation of a version that exists already beside it.", str),
 }
 
 
@@ -293,18 +323,17 @@ def _evaluate(given: argparse.Namespace) -> None:
         if given.incumbent_version is None:
             raise WrongInput("--incumbent-uri is given without --incumbent-version; give both or none")
         incumbent = evaluate.Incumbent(given.incumbent_version, given.incumbent_uri)
+    if given.data is None and given.evaluation_data is None:
+        raise WrongInput("there is no data to evaluate on; give --data or --evaluation-data")
+    if given.result_digest and not given.model_uri:
+        raise WrongInput("--result-digest is of a version's result.json; give it with --model-uri")
     with _at_hand(given.data) as data, _at_hand(given.evaluation_data) as other:
-        assert data
-        evaluate.run(
-            data,
-            given.model,
-            given.entrypoint,
-            given.output,
-            other,
-            given.parameters,
-            incumbent,
-            given.report,
-        )
+        how = (given.entrypoint, given.output, other, given.parameters, incumbent, given.report)
+        if given.model_uri:
+            version = evaluate.Version(given.model_uri, given.result_digest or None)
+            evaluate.run_again(data, version, *how)
+        else:
+            evaluate.run(data, given.model, *how)
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -321,6 +350,22 @@ def _export(given: argparse.Namespace) -> None:
         training_hash=given.training_hash or None,
     )
     export.run(given.model, given.evaluation, given.data, given.destination, version, given.evaluation_data)
+
+
+def _record(given: argparse.Namespace) -> None:
+    from trainer.steps import record
+
+    if given.version < 1:
+        raise WrongInput(f"--version is {given.version}; versions are counted from 1")
+    evaluation = record.Evaluation(
+        given.version,
+        given.uid,
+        given.run_id,
+        given.evaluates,
+        given.result_digest or None,
+        given.training_hash or None,
+    )
+    record.run(given.evaluation, given.destination, evaluation, given.data, given.evaluation_data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import data, output, recipe, result, saved_model
+from trainer import data, output, recipe, result, saved_model, stored
 from trainer.dataset import DataSet
 from trainer.errors import Unavailable, WrongInput, one_sentence
 from trainer.judgement import Judgement, comparison, judge
@@ -14,7 +14,6 @@ from trainer.progress import say
 from trainer.reading import Reading, separated
 from trainer.report import page
 from trainer.steps import download, train
-from trainer.storage import place
 from trainer.table import Table
 
 _SAMPLE = 5
@@ -28,9 +27,17 @@ class Incumbent:
     uri: str
 
 
-def run(
-    data_dir: Path,
-    model_dir: Path,
+@dataclass(frozen=True)
+class Version:
+    """A version that was made before; `uri` is its …/model/, `digest` the SHA-256 that its result file must have."""
+
+    uri: str
+    digest: str | None = None
+
+
+def run_again(
+    data_dir: Path | None,
+    version: Version,
     entrypoint: str,
     output_file: Path,
     evaluation_data: Path | None = None,
@@ -38,10 +45,51 @@ def run(
     incumbent: Incumbent | None = None,
     report_file: Path | None = None,
 ) -> None:
+    """As `run`, of a version that lies where export put it. It is held to its own result first.
+
+    Raises
+    ------
+    WrongInput
+        As `run`; or if its files are not those that its result lists ("ModelChanged: …").
+    """
+    with tempfile.TemporaryDirectory(prefix="trainer-version-") as folder:
+        model_dir, made = stored.checked(version.uri, Path(folder), version.digest)
+        say(f"version {made.get('version')} is what its {result.NAME} says")
+        run(
+            data_dir,
+            model_dir,
+            entrypoint,
+            output_file,
+            evaluation_data,
+            parameters,
+            incumbent,
+            report_file,
+            made.get("lineage") or {},
+        )
+
+
+def run(
+    data_dir: Path | None,
+    model_dir: Path,
+    entrypoint: str,
+    output_file: Path,
+    evaluation_data: Path | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    incumbent: Incumbent | None = None,
+    report_file: Path | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> None:
     """Write metrics, number of samples, the incumbent's metrics and a sample prediction to `output_file`.
 
     What else there is to show stands under "report" there (tables, curves, mistakes; at most about 2 MiB), drawn as
     a page in `report_file`.
+
+    Parameters
+    ----------
+    data_dir
+        The data that it was trained on, whose test part is used; None where `evaluation_data` is given.
+    training
+        How the model was trained, for the report; None: as the train step recorded it beside the model.
 
     Raises
     ------
@@ -71,8 +119,8 @@ def run(
     evaluation["report"] = {
         "candidate": mine.findings,
         "incumbent": other.findings if other else None,
-        "training": output.record(model_dir, train.RECORD),
-        "data": output.record(data_dir, download.RECORD),
+        "training": output.record(model_dir, train.RECORD) if training is None else training,
+        "data": output.record(data_dir, download.RECORD) if data_dir else None,
         "evaluationData": output.record(evaluation_data, download.RECORD) if evaluation_data else None,
     }
     _write(output_file, result.encoded(evaluation))
@@ -89,9 +137,11 @@ def _write(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
-def _judged_by(data_dir: Path, evaluation_data: Path | None, how: Reading) -> DataSet:
+def _judged_by(data_dir: Path | None, evaluation_data: Path | None, how: Reading) -> DataSet:
     if evaluation_data:
         return data.read(evaluation_data, how).held_out()
+    if data_dir is None:
+        raise WrongInput("there is no data to evaluate on; give --data or --evaluation-data")
     found, said = data.read(data_dir, how).data_set()
     say(said)
     return found
@@ -104,7 +154,7 @@ def _incumbent(
     judged = None
     with tempfile.TemporaryDirectory(prefix="trainer-incumbent-") as folder:
         try:
-            judged = judge(loaded, _fetched(incumbent.uri, Path(folder)), found)
+            judged = judge(loaded, stored.fetched(incumbent.uri, Path(folder)), found)
             told.update(metrics=judged.metrics, intervals=judged.intervals)
             say(f"serving now: {_told(judged)}")
         except Unavailable:
@@ -113,18 +163,6 @@ def _incumbent(
             told["error"] = one_sentence(error)
             say(f"serving now: version {incumbent.version} cannot be evaluated: {told['error']}")
     return told, judged
-
-
-def _fetched(uri: str, folder: Path) -> Path:
-    source = place(uri)
-    objects = source.objects()
-    versions = {each.key.split("/")[0] for each in objects if each.key.endswith("/saved_model.pb")}
-    if len(versions) != 1 or not (version := versions.pop()).isdigit():
-        raise WrongInput(
-            f"{uri} holds no folder with a number for a name and a saved_model.pb in it, or several"
-        )
-    source.download([each for each in objects if each.key.startswith(f"{version}/")], folder)
-    return folder / version
 
 
 def _sample(model_dir: Path, found: DataSet) -> dict[str, Any] | None:

@@ -59,7 +59,7 @@ def run(
     stored = target.upload(files, present)
     target.remove(each.key for each in present if each.key.startswith("model/") and each.key not in files)
     whole = {**told, "manifest": _manifest(files, stored)}
-    if drawn := _report(evaluation_file, whole):
+    if drawn := report(evaluation_file, whole):
         target.write(REPORT, drawn)
     target.write(result.NAME, result.fitting(whole))
     say(f"exported version {version.number}")
@@ -88,19 +88,12 @@ def _manifest(files: Mapping[str, Path], stored: list[StoredObject]) -> list[dic
 def _told(
     version: Version, model_dir: Path, evaluation_file: Path, data_dir: Path, evaluation_data: Path | None
 ) -> dict[str, Any]:
-    evaluation = output.record(evaluation_file.parent, evaluation_file.name)
-    if not isinstance(evaluation.get("metrics"), dict):
-        raise WrongInput(f"{evaluation_file} holds no metrics; run the evaluate step first")
     told: dict[str, Any] = {
         "schemaVersion": result.SCHEMA_VERSION,
         "uid": version.uid,
         "version": version.number,
         "runId": version.run_id,
-        **{
-            name: evaluation[name]
-            for name in ("metrics", "intervals", "samples", "incumbent", "comparison", "sample")
-            if name in evaluation
-        },
+        **measured(evaluation_file),
         "data": output.record(data_dir, download.RECORD),
         "lineage": _lineage(version, output.record(model_dir, train.RECORD)),
     }
@@ -109,7 +102,23 @@ def _told(
     return told
 
 
-def _report(evaluation_file: Path, told: Mapping[str, Any]) -> bytes | None:
+def measured(evaluation_file: Path) -> dict[str, Any]:
+    """Return what the evaluate step found, as far as a result tells it.
+
+    Raises
+    ------
+    WrongInput
+        If the file holds no metrics.
+    """
+    evaluation = output.record(evaluation_file.parent, evaluation_file.name)
+    if not isinstance(evaluation.get("metrics"), dict):
+        raise WrongInput(f"{evaluation_file} holds no metrics; run the evaluate step first")
+    names = ("metrics", "intervals", "samples", "incumbent", "comparison", "sample")
+    return {name: evaluation[name] for name in names if name in evaluation}
+
+
+def report(evaluation_file: Path, told: Mapping[str, Any]) -> bytes | None:
+    """Return the page about a result, None where it cannot be drawn."""
     evaluation = output.record(evaluation_file.parent, evaluation_file.name)
     try:
         return page.drawn(evaluation, told).encode()

@@ -37,7 +37,7 @@ def test_help_and_download_need_no_tensorflow(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("step", ["", "download", "train", "evaluate", "export"])
+@pytest.mark.parametrize("step", ["", "download", "train", "evaluate", "export", "record"])
 def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> None:
     from trainer.__main__ import main
 
@@ -75,6 +75,14 @@ def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> N
         (
             ["evaluate", "--data", "gs://b/x", "--model", "m", "--entrypoint", "e", "--output", "o"],
             "gs://b/x: this",
+        ),
+        (
+            ["evaluate", "--data", "d", "--output", "o", "--entrypoint", "e"],
+            "--model --model-uri is required",
+        ),
+        (
+            ["evaluate", "--model-uri", "m", "--output", "o", "--entrypoint", "e"],
+            "give --data or --evaluation-data",
         ),
         (["download", "--uri", "gs://b/x", "--output", "o"], "this kind of address is not supported"),
     ],
