@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import Any
 
+from pydantic import JsonValue
+
 from . import metrics, names, reasons
 from .credentials import data_secret, evaluation_secret
 from .decide.description import describe
@@ -17,7 +19,14 @@ from .observation import InferenceService, Result
 from .observe.results import read_checked, secret_access, storage_access
 from .observe.workflows import WORKFLOWS
 from .observe.world import World
-from .pipeline import CompiledPipeline, PipelineInputs, compile_pipeline, run_parameters, service_account
+from .pipeline import (
+    CompiledPipeline,
+    PipelineInputs,
+    compile_pipeline,
+    evaluation_parameters,
+    run_parameters,
+    service_account,
+)
 from .plan import (
     Action,
     AddFinalizer,
@@ -190,21 +199,38 @@ async def _submit(world: World, resource: TrainAndServe, run: Run) -> None:
 
 
 async def _submission(world: World, resource: TrainAndServe, run: Run) -> Submission:
-    compiled = await _compile(world, resource)
+    compiled = await _compile(world, resource, run)
     told = run.changed(pipeline_digest=await asyncio.to_thread(lambda: compiled.digest))
-    namespace, name = resource.key
     return Submission(
         run_id=run.id,
-        display_name=f"{namespace}/{name} v{run.version} #{run.attempt}"[:_DISPLAY_NAME_LIMIT],
+        display_name=_display_name(resource, run),
         description=describe(told),
-        experiment_id=await world.kfp.experiment(namespace) if await world.kfp.multi_user() else None,
+        experiment_id=await world.kfp.experiment(resource.metadata.namespace)
+        if await world.kfp.multi_user()
+        else None,
         pipeline=compiled.body(),
-        parameters=run_parameters(resource, run, resource.status.served),
+        parameters=_parameters(resource, run),
         service_account=service_account(resource),
     )
 
 
-async def _compile(world: World, resource: TrainAndServe) -> CompiledPipeline:
+def _display_name(resource: TrainAndServe, run: Run) -> str:
+    namespace, name = resource.key
+    what = " evaluation" if run.only_evaluates else ""
+    return f"{namespace}/{name} v{run.version} #{run.attempt}{what}"[:_DISPLAY_NAME_LIMIT]
+
+
+def _parameters(resource: TrainAndServe, run: Run) -> dict[str, JsonValue]:
+    served, candidate = resource.status.served, resource.status.candidate
+    incumbent = served if served is not None and served.version == run.incumbent else None
+    if not run.only_evaluates:
+        return run_parameters(resource, run, incumbent)
+    if candidate is None or candidate.run_id != run.evaluates:
+        raise Refused(reasons.NO_RESULT, f"version {run.version} is not the newest any more")
+    return evaluation_parameters(resource, run, candidate, incumbent)
+
+
+async def _compile(world: World, resource: TrainAndServe, run: Run) -> CompiledPipeline:
     data = (await secret_access(world, resource, data_secret(resource))).storage
     storage = (await storage_access(world, resource)).storage
     evaluation = None
@@ -213,7 +239,7 @@ async def _compile(world: World, resource: TrainAndServe) -> CompiledPipeline:
     image = resource.spec.train.image or world.settings.trainer_image
     inputs = PipelineInputs(image, data, evaluation, storage)
     try:
-        return await asyncio.to_thread(compile_pipeline, resource, inputs)
+        return await asyncio.to_thread(compile_pipeline, resource, inputs, only_evaluates=run.only_evaluates)
     except (TypeError, ValueError) as error:
         raise Refused(reasons.INVALID_SPEC, f"the pipeline cannot be compiled: {error}") from error
 

@@ -12,7 +12,10 @@ from .resource import Change, TrainAndServe
 
 RETRAIN_FIELD = f"metadata.annotations[{RETRAIN}]"
 
-_TRAINING = ("data.uri", "evaluation.data.uri", "training.image", "training.entrypoint", "training.packages")
+EVALUATION_FIELD = "evaluation.data.uri"
+"""What the newest version is evaluated on; alone, it makes no other model."""
+
+_TRAINING = ("data.uri", "training.image", "training.entrypoint", "training.packages")
 _PARAMETERS = "training.parameters."
 _NOT_JUDGED = "evaluation.data."
 _NOT_SERVED = ("serving.deletionPolicy", "serving.pinnedVersion")
@@ -23,7 +26,9 @@ _LONGEST = 80
 
 
 def meaning(field: str) -> str:
-    """Which hash a field is in: training, gate, serving, or none."""
+    """What a field is about: training, evaluation (which the hash of the training holds as well), gate, serving, or none."""
+    if field == EVALUATION_FIELD:
+        return "evaluation"
     if field in (*_TRAINING, RETRAIN_FIELD) or field.startswith(_PARAMETERS):
         return "training"
     if field.startswith("evaluation.") and not field.startswith(_NOT_JUDGED):
@@ -44,8 +49,10 @@ def fields(resource: TrainAndServe) -> dict[str, str]:
 
 
 def training_fields(resource: TrainAndServe) -> dict[str, str]:
-    """Those of them that make the model."""
-    return {path: value for path, value in fields(resource).items() if meaning(path) == "training"}
+    """Those of them that make a version: the model, and what it is evaluated on."""
+    return {
+        path: value for path, value in fields(resource).items() if meaning(path) in ("training", "evaluation")
+    }
 
 
 def between(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:

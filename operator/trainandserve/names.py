@@ -68,6 +68,16 @@ def model_uri(prefix: str) -> str:
     return f"{prefix}model/"
 
 
+def evaluation_prefix(uri: str, run: str) -> str:
+    """Where a run that only evaluates a version writes: beside its model, whose address this takes."""
+    return f"{version_prefix(uri)}evaluations/{run[:8]}/"
+
+
+def version_prefix(uri: str) -> str:
+    """Where the version lies whose model has this address."""
+    return uri.removesuffix("model/")
+
+
 def predictor_deployment(name: str) -> str:
     """Name of the Deployment that KServe makes in Standard mode."""
     return f"{name}-predictor"

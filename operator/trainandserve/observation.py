@@ -97,13 +97,18 @@ class Preflight:
     data_digest: str | None = None
     evaluation_digest: str | None = None
     slot: bool = True
+    unusable: Problem | None = None
+    """Why a version that is only to be evaluated cannot be: its files are not there, or not those that were judged."""
     taken: bool = False
     """Whether Kubeflow Pipelines knows a run of the id already, or a Workflow of it is there: it must not be submitted."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A result file that names this resource, version and run, and whose manifest fits the bucket."""
+    """A result file that names this resource, version and run, and whose manifest fits the bucket.
+
+    Or the file of a run that only evaluated the version: then run and digest are that one's, and lineage is left out.
+    """
 
     version: int
     run_id: str
@@ -317,6 +322,8 @@ class Recovery:
     served: Result | None = None
     served_prefix: str = ""
     running: KfpRun | None = None
+    evaluation: Result | None = None
+    """The last evaluation of the newest version by a run of its own, which its record names."""
     records: tuple[HistoryEntry, ...] = ()
     """What the records of the newest versions say, newest first."""
 

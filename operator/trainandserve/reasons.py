@@ -15,6 +15,7 @@ DELETING: Final = "Deleting"  # The resource is being deleted.
 # ModelTrained
 TRAINED: Final = "Trained"  # The newest run succeeded and its result was read.
 TRAINING: Final = "Training"  # A run is under way.
+EVALUATING: Final = "Evaluating"  # A run that only evaluates is under way.
 QUEUED: Final = "Queued"  # As many runs as allowed are under way.
 RUN_FAILED: Final = "RunFailed"  # A run failed; the message names the step.
 RUN_LOST: Final = "RunLost"  # A run vanished without a result.

@@ -505,6 +505,7 @@ Phase = Literal[
 RolloutStage = Literal["Proving", "Canary", "Promoting"]
 DeploymentMode = Literal["Standard", "Knative"]
 MeasuredState = Literal["Passed", "Failed", "NoTraffic", "Error"]
+RunKind = Literal["Train", "Evaluate"]
 RunState = Literal["Submitting", "Running", "Stopping", "Succeeded", "Failed", "Lost", "Stopped"]
 
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -534,12 +535,20 @@ class Condition(Model):
 class Run(Model):
     """The run of the pipeline under way, or the last one."""
 
-    version: int = Field(description="Version of the model that the run makes.")
+    version: int = Field(description="Version of the model that the run makes, or evaluates.")
+    kind: RunKind | None = Field(
+        None,
+        description="Train: makes the version. Evaluate: only evaluates it again, once it was made. Absent: Train.",
+    )
+    evaluates: Short | None = Field(None, description="With kind Evaluate, the run that made the version.")
     attempt: int = Field(description="Which try for this version this is, from 1.")
     id: Short = Field(description="Id of the run in Kubeflow Pipelines.")
     state: RunState = Field(description="Submitting, Running, Stopping, Succeeded, Failed, Lost or Stopped.")
     reason: Text = Field("", description="Why the run was started.")
-    training_hash: Short = Field("", description="Hash of everything that makes the model.")
+    training_hash: Short = Field(
+        "",
+        description="Hash of everything that makes the model, as it was asked for when the run was planned.",
+    )
     inputs: Annotated[dict[str, Short], Field(max_length=128)] | None = Field(
         None, description="Everything that makes the model, field by field; long values are cut."
     )
@@ -569,6 +578,16 @@ class Run(Model):
     missing_since: datetime | None = Field(None, description="Since when the run's Workflow cannot be found.")
     finished_at: datetime | None = Field(None, description="When the run ended.")
     url: Uri | None = Field(None, description="The run in Kubeflow Pipelines' own pages.")
+
+    @property
+    def only_evaluates(self) -> bool:
+        """Whether the run makes nothing: it evaluates a version that was made before."""
+        return self.kind == "Evaluate"
+
+    @property
+    def made_by(self) -> str:
+        """The run that made, or makes, the version that this one is about."""
+        return (self.evaluates or "") if self.only_evaluates else self.id
 
 
 class Check(Model):
@@ -641,6 +660,17 @@ class Incumbent(Model):
     error: Text | None = Field(None, description="Why it could not be evaluated.")
 
 
+class Evaluated(Model):
+    """The last evaluation of a version by a run of its own, after the one that made it."""
+
+    run_id: Short = Field(description="Run that evaluated it.")
+    attempt: int = Field(description="Which try for this version that run was.")
+    digest: Short = Field(description="SHA-256 of the evaluation's file when it was first read.")
+    training_hash: Short = Field(
+        "", description="Hash of everything that makes the model, as it was asked for then."
+    )
+
+
 class Candidate(Model):
     """The newest version whose result was read."""
 
@@ -654,6 +684,19 @@ class Candidate(Model):
     result_digest: Short = Field("", description="SHA-256 of the result file when it was first read.")
     training_hash: Short = Field("", description="Hash of everything that made it.")
     data_digest: Short | None = Field(None, description="Digest of the data it was trained on.")
+    evaluation: Evaluated | None = Field(
+        None, description="The run that metrics and incumbent are of, where it is not the one that made it."
+    )
+
+    @property
+    def answers_to(self) -> str:
+        """Hash of what was asked for when the version was made, or evaluated last."""
+        return self.evaluation.training_hash if self.evaluation else self.training_hash
+
+    @property
+    def evidence(self) -> str:
+        """Digest of the file that its metrics are from."""
+        return self.evaluation.digest if self.evaluation else self.result_digest
 
 
 class Target(Model):
@@ -758,6 +801,9 @@ class HistoryEntry(Model):
     metrics: Metrics = Field(default_factory=dict, description="Its metrics.")
     samples: int | None = Field(None, description="How many samples it was evaluated on.")
     incumbent: int | None = Field(None, description="Version that it was compared with.")
+    evaluation: Evaluated | None = Field(
+        None, description="The run that metrics and incumbent are of, where it is not the one that made it."
+    )
     verdict: Short = Field(description="Accepted, Approved, or why it is not served.")
     message: Text | None = Field(None, description="The reason in a sentence.")
     checks: Annotated[list[Check], Field(max_length=16)] = Field(
@@ -790,7 +836,10 @@ class Change(Model):
 
     field: Text = Field(description="Its path below spec, or the annotation.")
     hash: Short = Field(
-        description="What it means: training (a new version), gate (judged again), serving (the model server changes), none."
+        description=(
+            "What it means: training (a new version), evaluation (evaluated again), gate (judged again), serving (the model "
+            "server changes), none."
+        )
     )
     before: Short | None = Field(None, description="Value before; absent where it was not set.")
     after: Short | None = Field(None, description="Value now; absent where it is not set any more.")
@@ -799,8 +848,10 @@ class Change(Model):
 class NextStep(Model):
     """Something that the operator will do."""
 
-    action: Literal["Look", "Train", "Stop", "Judge", "RollOut", "Prove", "Wait", "Nothing"] = Field(
-        description="Look, Train, Stop (a run), Judge, RollOut, Prove, Wait (for somebody) or Nothing."
+    action: Literal["Look", "Train", "Evaluate", "Stop", "Judge", "RollOut", "Prove", "Wait", "Nothing"] = (
+        Field(
+            description="Look, Train, Evaluate, Stop (a run), Judge, RollOut, Prove, Wait (for somebody) or Nothing."
+        )
     )
     version: int | None = Field(None, description="Version that it is about.")
     message: Text = Field(description="What is done, and why.")

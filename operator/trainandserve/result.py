@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
@@ -78,6 +78,22 @@ class ResultFile(_Part):
     lineage: Lineage = Lineage()
 
 
+class EvaluationFile(_Part):
+    """What a run writes that only evaluates a version, beside it."""
+
+    schema_version: Annotated[int, Field(ge=1, le=1)]
+    uid: str
+    version: int
+    run_id: str
+    evaluates: str
+    metrics: Metrics
+    samples: Count | None = None
+    incumbent: IncumbentResult | None = None
+
+
+F = TypeVar("F", bound=_Part)
+
+
 def read_result(data: bytes, uri: str) -> ResultFile:
     """Read the file.
 
@@ -86,8 +102,40 @@ def read_result(data: bytes, uri: str) -> ResultFile:
     Refused
         It is not what a trainer of this version writes.
     """
+    return _read(ResultFile, data, uri)
+
+
+def evaluation(data: bytes, uri: str, *, uid: str, version: int, evaluates: str, run_id: str) -> Result:
+    """What a run found that only evaluated a version, if its file names this resource, version and runs.
+
+    Parameters
+    ----------
+    evaluates
+        The run that made the version.
+
+    Raises
+    ------
+    Refused
+        Something is otherwise.
+    """
+    file = _read(EvaluationFile, data, uri)
+    _check_names(
+        ("uid", file.uid, uid),
+        ("version", file.version, version),
+        ("run", file.run_id, run_id),
+        ("run that made it", file.evaluates, evaluates),
+    )
+    return Result(
+        version=file.version,
+        run_id=file.run_id,
+        digest=result_digest(data),
+        **_measured(file),
+    )
+
+
+def _read(kind: type[F], data: bytes, uri: str) -> F:
     try:
-        return ResultFile.model_validate(from_json(data, allow_inf_nan=False))
+        return kind.model_validate(from_json(data, allow_inf_nan=False))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -106,20 +154,20 @@ def checked(
     Refused
         Something is otherwise; the message names the first difference.
     """
-    for name, found, wanted in (
-        ("uid", file.uid, uid),
-        ("version", file.version, version),
-        ("run", file.run_id, run_id),
-    ):
-        if found != wanted:
-            raise Refused(
-                reasons.NO_RESULT, f"the result file is of another {name}: {found} instead of {wanted}"
-            )
+    _check_names(("uid", file.uid, uid), ("version", file.version, version), ("run", file.run_id, run_id))
     if difference := _difference(file, listing, f"model/{version}/"):
         raise Refused(
             reasons.MODEL_CHANGED, f"the model's files are not those of the result file: {difference}"
         )
     return _result(file, data)
+
+
+def _check_names(*names: tuple[str, str | int, str | int]) -> None:
+    for name, found, wanted in names:
+        if found != wanted:
+            raise Refused(
+                reasons.NO_RESULT, f"the result file is of another {name}: {found} instead of {wanted}"
+            )
 
 
 def _difference(file: ResultFile, listing: list[S3Object], folder: str) -> str | None:
@@ -145,21 +193,27 @@ def _twice(file: ResultFile) -> str:
 
 
 def _result(file: ResultFile, data: bytes) -> Result:
-    before = file.incumbent
     return Result(
         version=file.version,
         run_id=file.run_id,
         digest=result_digest(data),
-        metrics=_numbers(file.metrics),
-        samples=file.samples,
-        incumbent_version=before.version if before else None,
-        incumbent_metrics=_numbers(before.metrics) if before and before.metrics is not None else None,
-        incumbent_error=brief(before.error) if before and before.error is not None else None,
+        **_measured(file),
         training_hash=file.lineage.training_hash,
         retrain_token=file.lineage.retrain_token,
         data_digest=file.data.digest,
         sample=file.sample,
     )
+
+
+def _measured(file: ResultFile | EvaluationFile) -> dict[str, Any]:
+    before = file.incumbent
+    return {
+        "metrics": _numbers(file.metrics),
+        "samples": file.samples,
+        "incumbent_version": before.version if before else None,
+        "incumbent_metrics": _numbers(before.metrics) if before and before.metrics is not None else None,
+        "incumbent_error": brief(before.error) if before and before.error is not None else None,
+    }
 
 
 def result_digest(data: bytes) -> str:

@@ -445,7 +445,7 @@ def words(action: plan.Action) -> str:
     """An action as a test's row says it; runs by version and attempt."""
     match action:
         case plan.SubmitRun(run):
-            return f"SubmitRun {run.version}/{run.attempt}"
+            return f"{'Evaluate' if run.only_evaluates else 'SubmitRun'} {run.version}/{run.attempt}"
         case plan.TerminateRun(one):
             return f"TerminateRun {spoken(one)}"
         case plan.DeleteWorkflow(_, name):

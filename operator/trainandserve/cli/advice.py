@@ -17,6 +17,7 @@ NOTHING_WRONG = frozenset(
         reasons.NOTHING_TO_SERVE,
         reasons.NOT_JUDGED,
         reasons.NOT_SERVED_YET,
+        reasons.EVALUATING,
         reasons.PROGRESSING,
         reasons.PROVEN,
         reasons.QUEUED,

@@ -34,7 +34,7 @@ from ..resource import Change, Condition, NextStep, Outlook, Served, Status, Tar
 from ..settings import Settings
 
 NOTHING = "nothing"
-_KINDS = {"Train": "trains", "Stop": "stops", "Wait": "waits"}
+_KINDS = {"Train": "trains", "Evaluate": "evaluates", "Stop": "stops", "Wait": "waits"}
 _APPLIES = (ApplyInferenceService, ApplyCandidateService)
 
 
@@ -43,7 +43,7 @@ class Effect:
     """One thing that the change does."""
 
     kind: str
-    """trains, stops, judges, waits (for approval), serves, rolls, holds, resumes, or nothing."""
+    """trains, evaluates, stops, judges, waits (for approval), serves, rolls, holds, resumes, or nothing."""
     message: str
 
 

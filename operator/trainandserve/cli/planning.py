@@ -24,6 +24,7 @@ from .words import when
 
 _MEANS = {
     "training": "trains a new version",
+    "evaluation": "evaluates the newest version again",
     "gate": "judges again",
     "serving": "changes the model server",
     "none": "",

@@ -140,6 +140,8 @@ def _run(resource: TrainAndServe, now: datetime, marks: Marks) -> Iterator[Rende
     if run is None:
         return
     grid = _facts()
+    if run.only_evaluates:
+        grid.add_row("kind", "evaluation of a version that was made before; nothing is trained")
     grid.add_row("version", f"{run.version}, attempt {run.attempt}: {run.reason}")
     if active(resource.status):
         grid.add_row("state", _state(run, now))
@@ -167,7 +169,7 @@ def _end_colour(run: Run) -> str:
 
 def _steps(resource: TrainAndServe, run: Run, marks: Marks) -> Text:
     """Each step as done, under way, or to come: ``✓ download  ● train  evaluate  export   1/4``."""
-    steps = steps_of(resource)
+    steps = steps_of(resource, run)
     done = _done(run)
     text = Text()
     for place, step in enumerate(steps):

@@ -38,8 +38,11 @@ def in_use(status: Status, run_id: str) -> bool:
 
 
 def token(candidate: Candidate) -> str:
-    """What the annotation must say to approve this version with just this result: ``<version>@<first 8 of the digest>``."""
-    return f"{candidate.version}@{candidate.result_digest.removeprefix('sha256:')[:8]}"
+    """What the annotation must say to approve this version with just this result: ``<version>@<first 8 of the digest>``.
+
+    The digest is that of the file with the numbers that a person looks at: the result, or the evaluation that came after it.
+    """
+    return f"{candidate.version}@{candidate.evidence.removeprefix('sha256:')[:8]}"
 
 
 def asking(candidate: Candidate) -> str:

@@ -7,17 +7,18 @@ from datetime import datetime, timedelta
 
 from .. import reasons
 from ..names import candidate_service
-from ..observation import Observation, Policy, Problem, Unknown
+from ..observation import Observation, Problem, Unknown
 from ..plan import Plan
-from ..resource import Condition, Phase, Served, Status, Target
+from ..resource import Condition, Phase, Run, Served, Status, Target
 from . import workload
 from .analysis import analysis_refused, inconclusive
-from .approval import asking, awaiting, held
+from .approval import asking, awaiting
+from .evaluation import evaluation_due, undecided
 from .evidence import measuring
 from .promotion import pin_trouble
 from .rollout import canary_refused, refused, steps
 from .run import active
-from .training import intent, made_already, retries_exhausted
+from .training import given_up, intent, made_already, retries_exhausted
 
 _ORDER = ("Ready", "Reconciling", "Stalled", "ModelTrained", "ModelAccepted", "ModelServed")
 
@@ -99,22 +100,17 @@ def _findings(seen: Observation, plan: Plan) -> Findings:
         and seen.preflight is not None
         and not seen.preflight.slot
         and not seen.preflight.problems,
-        ended=due is None
-        and not active(status)
-        and not awaiting(status)
-        and _ended(seen, status, seen.policy),
+        ended=due is None and not active(status) and not awaiting(status) and _ended(seen, status),
         problem=problem,
         pin=pin_trouble(seen, status),
         refused=canary_refused(seen) or analysis_refused(seen) or inconclusive(seen, status),
     )
 
 
-def _ended(seen: Observation, status: Status, policy: Policy) -> bool:
-    run, candidate = status.run, status.candidate
-    exhausted = run is not None and run.state in ("Failed", "Lost") and retries_exhausted(seen.resource, run)
-    verdict = candidate.verdict if candidate is not None else None
-    rejected = verdict is not None and not verdict.accepted and not held(verdict)
-    return exhausted or rejected
+def _ended(seen: Observation, status: Status) -> bool:
+    verdict = status.candidate.verdict if status.candidate is not None else None
+    rejected = verdict is not None and not verdict.accepted and not undecided(verdict)
+    return given_up(seen.resource, status) or rejected
 
 
 def _problem(seen: Observation) -> Problem | None:
@@ -153,6 +149,8 @@ def _model_trained(seen: Observation, status: Status, found: Findings, now: date
 def _trained_words(seen: Observation, status: Status, found: Findings) -> tuple[str, str, str]:
     run = status.run
     preflight = seen.preflight
+    if run is not None and run.only_evaluates and (told := _evaluated_words(seen, status, run)):
+        return told
     if active(status) and run is not None:
         words = f"version {run.version}, attempt {run.attempt}: {run.reason}"
         if run.state == "Stopping":
@@ -182,7 +180,7 @@ def _trained_words(seen: Observation, status: Status, found: Findings) -> tuple[
             "the next run is being prepared",
         )
     if run.state == "Succeeded":
-        return "True", reasons.TRAINED, f"version {run.version} was trained by run {run.id}"
+        return "True", reasons.TRAINED, f"version {run.version} was trained by run {run.made_by}"
     if retries_exhausted(seen.resource, run):
         advice = (
             "change the training, or set the annotation trainandserve.io/retrain to a new value, to try again"
@@ -194,6 +192,28 @@ def _trained_words(seen: Observation, status: Status, found: Findings) -> tuple[
         )
     reason = reasons.RUN_FAILED if run.state == "Failed" else reasons.RUN_LOST
     return "False", reason, f"version {run.version}, attempt {run.attempt}: {run.message}; it is tried again"
+
+
+def _evaluated_words(seen: Observation, status: Status, run: Run) -> tuple[str, str, str] | None:
+    """Of a run that only evaluates: the model is trained, whatever becomes of it; None where that is all there is to say."""
+    words = f"version {run.version} is trained"
+    tried = f"attempt {run.attempt}: {run.reason}"
+    if active(status):
+        if run.message:
+            reason = reasons.SUBMISSION_UNCERTAIN if run.state == "Submitting" else reasons.RUN_STUCK
+            return "True", reason, f"{words}; {tried}; {run.message}"
+        return "True", reasons.EVALUATING, f"{words}; {tried}"
+    if run.state not in ("Failed", "Lost") or (seen.preflight is not None and seen.preflight.problems):
+        return None
+    if given_up(seen.resource, status):
+        advice = "correct what the message names and raise training.runRetries, or set the annotation trainandserve.io/retrain "
+        advice += "to a new value to train another"
+        text = f"version {run.version}: {run.failures} evaluations failed, the last: {run.message}; {advice}"
+        return "False", reasons.RETRIES_EXHAUSTED, text
+    if evaluation_due(seen.resource, status) is None:
+        return "True", reasons.TRAINED, f"{words}, by run {run.made_by}"
+    reason = reasons.RUN_FAILED if run.state == "Failed" else reasons.RUN_LOST
+    return "True", reason, f"{words}; {tried}: {run.message}; it is tried again"
 
 
 def _model_accepted(seen: Observation, status: Status, now: datetime) -> Status:
@@ -209,7 +229,7 @@ def _model_accepted(seen: Observation, status: Status, now: datetime) -> Status:
             generation,
             now,
         )
-    state = "True" if verdict.accepted else "Unknown" if held(verdict) else "False"
+    state = "True" if verdict.accepted else "Unknown" if undecided(verdict) else "False"
     words = f"version {status.candidate.version}: {verdict.message}"
     if waits := awaiting(status):
         words = f"version {waits.version}: {asking(waits)}; {verdict.message}"

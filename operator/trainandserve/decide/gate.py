@@ -9,27 +9,31 @@ from ..hashes import gate_hash
 from ..names import model_uri
 from ..observation import Observation, Problem, Result, Unknown
 from ..plan import Note, Plan
-from ..resource import Candidate, Check, Incumbent, Run, Status, TrainAndServe, Verdict
+from ..resource import Candidate, Check, Evaluated, Incumbent, Run, Status, TrainAndServe, Verdict
 from .approval import asking, awaiting, held, in_use
 from .bounds import Before, check
+from .evaluation import compared_with_another, evaluation_due, open_to_comparison, settled, undecided
 from .history import overtaken, remember
-from .run import finished, superseded
+from .run import active, finished, superseded
 from .training import unjudged
 
 
 def judge(seen: Observation, plan: Plan, now: datetime) -> Plan:
-    """Give the verdict on a result that was read, and again on a stored one whose bounds were edited."""
+    """Give the verdict on a result that was read, and again on a stored one whose bounds were edited.
+
+    A verdict never rests on a comparison with a version that does not serve any more: it waits for another evaluation.
+    """
     run = plan.status.run
     if run is not None and unjudged(plan.status):
         return _judge_result(seen, plan, run, now)
     if _bounds_changed(seen.resource, plan.status):
         return _judge_again(seen.resource, plan, now)
-    return plan
+    return _follow_incumbent(seen.resource, plan, now)
 
 
 def _judge_result(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:
     result = seen.result
-    if superseded(seen, run):
+    if superseded(seen, run) or _evaluates_in_vain(plan.status, run):
         return finished(plan, run, now, state="Stopped", superseded=True)
     if result is None:
         return plan.then(wake=now)
@@ -37,17 +41,45 @@ def _judge_result(seen: Observation, plan: Plan, run: Run, now: datetime) -> Pla
         return plan.then(again=True)
     if isinstance(result, Problem):
         return finished(plan, run, now, failed=True, state="Failed", message=result.message)
-    if compared_with_another(seen.resource, plan.status, result.incumbent_version):
-        if result.incumbent_version != run.incumbent:
-            words = f"{_named(result.incumbent_version)} instead of {_named(run.incumbent)}"
-            message = f"the run compared with {words}: is training.image older than the operator?"
-            return finished(plan, run, now, failed=True, state="Failed", message=message)
-        message = "another version serves now than the one it was compared with: evaluating again"
-        return finished(plan, run, now, state="Lost", message=message)
-    candidate = candidate_of(result, model_uri(run.prefix), run.training_hash)
-    if waited := awaiting(plan.status):
-        plan = plan.then(status=overtaken(plan.status, waited))
+    candidate, status = _from_result(plan.status, run, result)
+    stale = compared_with_another(seen.resource, plan.status, candidate)
+    if stale and result.incumbent_version != run.incumbent:
+        words = f"{_named(result.incumbent_version)} instead of {_named(run.incumbent)}"
+        message = f"the run compared with {words}: is training.image older than the operator?"
+        return finished(plan, run, now, failed=True, state="Failed", message=message)
+    waited = awaiting(plan.status)
+    if waited is not None and waited.run_id != candidate.run_id:
+        status = overtaken(status, waited)
+    plan = plan.then(status=status)
+    if stale:
+        return _wait_for_comparison(seen.resource, plan, candidate, now)
     return _store(seen.resource, plan, candidate, now)
+
+
+def _evaluates_in_vain(status: Status, run: Run) -> bool:
+    """Whether a run evaluates a version that is not the newest any more, or that could not be served meanwhile."""
+    about = status.candidate
+    if not run.only_evaluates or about is None:
+        return run.only_evaluates
+    failed = about.verdict is not None and about.verdict.reason == reasons.FAILED_TO_SERVE
+    return failed or about.run_id != run.evaluates
+
+
+def _from_result(status: Status, run: Run, result: Result) -> tuple[Candidate, Status]:
+    """The newest version as the run's result tells it, not judged yet; and the status that knows what the run has answered."""
+    if not run.only_evaluates or status.candidate is None:
+        return candidate_of(result, model_uri(run.prefix), run.training_hash), status
+    asked = run.training_hash
+    by = Evaluated(run_id=run.id, attempt=run.attempt, digest=result.digest, training_hash=asked)
+    return evaluated(status.candidate, result, by), status.changed(last_training_hash=asked)
+
+
+def evaluated(candidate: Candidate, result: Result, by: Evaluated) -> Candidate:
+    """The candidate with other numbers, not judged yet; what was said to those it had, by the gate or by a person, was said to those."""
+    found = candidate_of(result, candidate.uri, candidate.training_hash)
+    return candidate.changed(
+        metrics=found.metrics, samples=found.samples, incumbent=found.incumbent, evaluation=by, verdict=None
+    )
 
 
 def _named(version: int | None) -> str:
@@ -73,12 +105,6 @@ def candidate_of(result: Result, uri: str, training_hash: str) -> Candidate:
     )
 
 
-def compared_with_another(resource: TrainAndServe, status: Status, incumbent: int | None) -> bool:
-    """Whether a bound on regression would be taken against a version that no longer serves."""
-    serving = status.served.version if status.served else None
-    return serving != incumbent and any(metric.max_regression is not None for metric in resource.spec.metrics)
-
-
 def _bounds_changed(resource: TrainAndServe, status: Status) -> bool:
     verdict = status.candidate.verdict if status.candidate else None
     return (
@@ -91,19 +117,46 @@ def _bounds_changed(resource: TrainAndServe, status: Status) -> bool:
 def _judge_again(resource: TrainAndServe, plan: Plan, now: datetime) -> Plan:
     candidate = plan.status.candidate
     assert candidate is not None
-    serves = plan.status.served is not None and plan.status.served.version == candidate.version
-    incumbent = candidate.incumbent.version if candidate.incumbent else None
-    if not serves and compared_with_another(resource, plan.status, incumbent):
-        verdict = Verdict(
-            accepted=False,
-            reason=reasons.INCUMBENT_CHANGED,
-            message="another version serves now than the one it was compared with: it is trained and compared again",
-            gate_hash=gate_hash(resource),
-            at=now,
-        )
-        status = plan.status.changed(candidate=candidate.changed(verdict=verdict), last_training_hash="")
-        return plan.then(status=status)
-    return _store(resource, plan, candidate, now)
+    if not compared_with_another(resource, plan.status, candidate):
+        return _store(resource, plan, candidate, now)
+    if open_to_comparison(resource, plan.status) or evaluation_due(resource, plan.status):
+        return _wait_for_comparison(resource, plan, candidate, now)
+    verdict = _no_verdict(resource, candidate, "another one is trained and compared", now)
+    status = plan.status.changed(candidate=candidate.changed(verdict=verdict), last_training_hash="")
+    return plan.then(status=status)
+
+
+def _follow_incumbent(resource: TrainAndServe, plan: Plan, now: datetime) -> Plan:
+    """A version that was not decided on waits for another comparison when another version serves, and no more when that is over."""
+    candidate, status = plan.status.candidate, plan.status
+    if candidate is None or not undecided(candidate.verdict) or not settled(status):
+        return plan
+    if not open_to_comparison(resource, status):
+        return plan
+    stale, waits = compared_with_another(resource, status, candidate), not held(candidate.verdict)
+    if stale and not waits:
+        return _wait_for_comparison(resource, plan, candidate, now)
+    if waits and not stale and not active(status):
+        return _store(resource, plan, candidate, now)
+    return plan
+
+
+def _wait_for_comparison(resource: TrainAndServe, plan: Plan, candidate: Candidate, now: datetime) -> Plan:
+    verdict = _no_verdict(resource, candidate, "it is evaluated again, without being trained", now)
+    status = plan.status.changed(candidate=candidate.changed(verdict=verdict))
+    return plan.then(status=remember(resource, status))
+
+
+def _no_verdict(resource: TrainAndServe, candidate: Candidate, then: str, now: datetime) -> Verdict:
+    other = _named(candidate.incumbent.version if candidate.incumbent else None)
+    return Verdict(
+        accepted=False,
+        reason=reasons.INCUMBENT_CHANGED,
+        message=f"it was compared with {other}, and another version serves now: {then}",
+        gate_hash=gate_hash(resource),
+        at=now,
+        approved_at=candidate.verdict.approved_at if candidate.verdict else None,
+    )
 
 
 def _store(resource: TrainAndServe, plan: Plan, candidate: Candidate, now: datetime) -> Plan:
@@ -117,8 +170,8 @@ def _store(resource: TrainAndServe, plan: Plan, candidate: Candidate, now: datet
     return plan.then(status=status, notes=_told(status, candidate, verdict))
 
 
-def _outcome(verdict: Verdict) -> tuple[bool, bool]:
-    return verdict.accepted, held(verdict)
+def _outcome(verdict: Verdict) -> tuple[bool, bool, bool]:
+    return verdict.accepted, held(verdict), undecided(verdict)
 
 
 def _told(status: Status, candidate: Candidate, verdict: Verdict) -> tuple[Note, ...]:

@@ -42,6 +42,7 @@ def _entry(status: Status, candidate: Candidate, verdict: Verdict) -> HistoryEnt
         metrics=candidate.metrics,
         samples=candidate.samples,
         incumbent=candidate.incumbent.version if candidate.incumbent else None,
+        evaluation=candidate.evaluation,
         verdict=verdict.reason,
         message=verdict.message,
         checks=verdict.checks,

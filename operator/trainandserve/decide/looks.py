@@ -9,7 +9,7 @@ from enum import Enum, auto
 from ..names import FINALIZER
 from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..plan import Plan
-from ..resource import Served
+from ..resource import Served, Status
 from .analysis import due
 from .promotion import pin_is_looked_for
 from .prune import worth_a_look
@@ -91,9 +91,14 @@ def _for_training(seen: Observation, now: datetime) -> set[Look]:
 
 def next_run(seen: Observation, now: datetime) -> Intent | None:
     """The run that is due now, also by a status that is just being rebuilt."""
-    status = rebuild_lost_status(seen, Plan(seen.resource.status), now).status
+    status = known_status(seen, now)
     wanted = intent(seen.resource, status, seen.policy)
     return wanted if wanted is not None and (wanted.due is None or now >= wanted.due) else None
+
+
+def known_status(seen: Observation, now: datetime) -> Status:
+    """The status that is stored, or the one that is just being rebuilt."""
+    return rebuild_lost_status(seen, Plan(seen.resource.status), now).status
 
 
 def _for_serving(seen: Observation, now: datetime) -> set[Look]:

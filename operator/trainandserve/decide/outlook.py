@@ -27,12 +27,13 @@ from ..resource import (
     TrainAndServe,
 )
 from .analysis import asked as measured_by
-from .approval import asking, awaiting, held
+from .approval import asking, awaiting
+from .evaluation import undecided
 from .evidence import measuring
 from .rollout import percent, refused, step_duration
 from .rollout import steps as shares
 from .run import active, train_deadline
-from .training import Intent, changed_inputs, intent, retries_exhausted, unjudged
+from .training import Intent, changed_inputs, given_up, intent, unjudged
 
 _STEPS = 8
 _CHANGES = 16
@@ -157,7 +158,7 @@ def _training(seen: Observation, resource: TrainAndServe) -> Iterator[NextStep]:
         return
     wanted = intent(resource, status, seen.policy)
     if wanted is not None:
-        yield from _next_version(seen, resource, wanted)
+        yield from _next_run(seen, resource, wanted)
 
 
 def _under_way(seen: Observation, resource: TrainAndServe, run: Run) -> Iterator[NextStep]:
@@ -180,28 +181,30 @@ def _under_way(seen: Observation, resource: TrainAndServe, run: Run) -> Iterator
     ended = resource.status.changed(run=run.changed(state=over, failures=failures))
     wanted = intent(resource, ended, seen.policy)
     if wanted is not None:
-        yield from _next_version(seen, resource, wanted)
+        yield from _next_run(seen, resource, wanted)
 
 
 def _run_goes_on(seen: Observation, resource: TrainAndServe, run: Run) -> NextStep:
     what = "is being submitted" if run.state == "Submitting" else f"is under way as run {run.id}"
+    about = f"evaluation of version {run.version}" if run.only_evaluates else f"version {run.version}"
     deadline = (
         run.submitted_at + seen.policy.submit_patience
         if run.state == "Submitting"
         else train_deadline(resource, run)
     )
     return NextStep(
-        action="Train",
+        action="Evaluate" if run.only_evaluates else "Train",
         version=run.version,
-        message=f"version {run.version}, attempt {run.attempt}, {what}: {run.reason}"[:2048],
+        message=f"{about}, attempt {run.attempt}, {what}: {run.reason}"[:2048],
         deadline=deadline,
     )
 
 
-def _next_version(seen: Observation, resource: TrainAndServe, wanted: Intent) -> Iterator[NextStep]:
+def _next_run(seen: Observation, resource: TrainAndServe, wanted: Intent) -> Iterator[NextStep]:
     attempt = f", attempt {wanted.attempt}," if wanted.attempt > 1 else ""
-    message = f"version {wanted.version}{attempt} is trained: {wanted.reason}{_waits_for(seen.preflight)}"
-    yield NextStep(action="Train", version=wanted.version, message=message[:2048], not_before=wanted.due)
+    done = "is evaluated, not trained" if wanted.kind == "Evaluate" else "is trained"
+    message = f"version {wanted.version}{attempt} {done}: {wanted.reason}{_waits_for(seen.preflight)}"
+    yield NextStep(action=wanted.kind, version=wanted.version, message=message[:2048], not_before=wanted.due)
     yield from _after_run(resource, wanted.version)
 
 
@@ -215,12 +218,14 @@ def _waits_for(preflight: Preflight | None) -> str:
 
 def _after_run(resource: TrainAndServe, version: int) -> Iterator[NextStep]:
     served = resource.status.served
-    against = served.version if served else None
+    against = served.version if served and served.version != version else None
     yield NextStep(
         action="Judge",
         version=version,
         message=f"the result of version {version} is judged: {_bounds(resource, against)}",
     )
+    if served is not None and served.version == version:
+        return  # an evaluation of what serves: whatever it says, that goes on
     pinned = resource.spec.serve.pinned_version
     if pinned not in (None, version):
         words = f"if version {version} is accepted, that is recorded; version {pinned} is pinned"
@@ -258,12 +263,14 @@ def _rest(resource: TrainAndServe) -> str:
     """Why nothing is due, and what would change that."""
     run, candidate = resource.status.run, resource.status.candidate
     starts = "an edit of the training or a new value of the annotation trainandserve.io/retrain starts again"
-    if run is not None and run.state in ("Failed", "Lost") and retries_exhausted(resource, run):
-        return f"every run for version {run.version} failed: {starts}"
+    if run is not None and given_up(resource, resource.status):
+        what = "evaluation of" if run.only_evaluates else "run for"
+        return f"every {what} version {run.version} failed: {starts}"
     if candidate is not None and _turned_down(candidate):
         return f"version {candidate.version} was turned down: {starts}; an edit of the bounds judges it again"
     return f"nothing is due: {starts}"
 
 
 def _turned_down(candidate: Candidate) -> bool:
-    return candidate.verdict is not None and not candidate.verdict.accepted and not held(candidate.verdict)
+    verdict = candidate.verdict
+    return verdict is not None and not verdict.accepted and not undecided(verdict)

@@ -11,7 +11,7 @@ from ..observation import Observation, Recovery, Result, Unknown
 from ..plan import Note, Plan
 from ..resource import Candidate, HistoryEntry, Served, Status, Target, TrainAndServe, Verdict
 from .description import described
-from .gate import candidate_of, verdict_on
+from .gate import candidate_of, evaluated, verdict_on
 from .history import GOOD, history_limit, remember
 from .promotion import target_of
 from .record import told
@@ -45,19 +45,22 @@ def _rebuilt(seen: Observation, status: Status, found: Recovery, now: datetime) 
         used = found.served is not None and found.served.run_id == found.newest.run_id
         candidate = candidate_of(found.newest, model_uri(found.newest_prefix), found.newest.training_hash)
         record = next((one for one in known if _of(one, found.newest)), None)
+        if record is not None and record.evaluation is not None and found.evaluation is not None:
+            candidate = evaluated(candidate, found.evaluation, record.evaluation)
         candidate = candidate.changed(verdict=_verdict(seen.resource, candidate, record, now, used=used))
         status = status.changed(
             candidate=candidate,
-            last_training_hash=found.newest.training_hash,
+            last_training_hash=candidate.answers_to,
             last_handled_retrain=found.newest.retrain_token or None,
         )
         status = remember(seen.resource, status)
     if found.running is not None and (run := described(found.running)):
         status = status.changed(
             run=run.changed(state="Running", started_at=now),
-            last_training_hash=run.training_hash,
             last_version=max(run.version, found.last_version),
         )
+        if not run.only_evaluates:
+            status = status.changed(last_training_hash=run.training_hash)
     return status
 
 

@@ -62,7 +62,7 @@ def finished(plan: Plan, run: Run, now: datetime, *, failed: bool = False, **fie
 
 
 def superseded(seen: Observation, run: Run) -> bool:
-    """Whether the run trains what is no longer wanted. A suspended resource lets its run finish."""
+    """Whether the run trains or evaluates what is no longer wanted. A suspended resource lets its run finish."""
     return not seen.resource.spec.suspend and training_hash(seen.resource) != run.training_hash
 
 
@@ -140,7 +140,8 @@ def _follow(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:
 def _end(seen: Observation, plan: Plan, run: Run, now: datetime) -> Plan:
     assert isinstance(seen.run, KfpRun)
     if seen.run.state == "SUCCEEDED":
-        words = f"version {run.version}, attempt {run.attempt}: run {run.id}"
+        what = "evaluation of version" if run.only_evaluates else "version"
+        words = f"{what} {run.version}, attempt {run.attempt}: run {run.id}"
         done = finished(plan, run, now, state="Succeeded", message=None)
         return done.then(notes=(Note("Normal", reasons.RUN_SUCCEEDED, words),))
     found = seen.run_pods.failure if seen.run_pods else None
@@ -156,7 +157,7 @@ def _stop(plan: Plan, run: Run, now: datetime) -> Plan:
 def _progressed(seen: Observation, run: Run, now: datetime) -> Run:
     if isinstance(seen.run, KfpRun) and seen.run.steps:
         states = {step.name: step.state for step in seen.run.steps}
-        expected = steps_of(seen.resource)
+        expected = steps_of(seen.resource, run)
         done = sum(states.get(name) in ("SUCCEEDED", "SKIPPED") for name in expected)
         under_way = next((name for name in expected if states.get(name) == "RUNNING"), None)
         moved = run.changed(progress=f"{done}/{len(expected)}", step=under_way or run.step)
@@ -169,10 +170,12 @@ def _progressed(seen: Observation, run: Run, now: datetime) -> Run:
     return run
 
 
-def steps_of(resource: TrainAndServe) -> tuple[str, ...]:
+def steps_of(resource: TrainAndServe, run: Run) -> tuple[str, ...]:
     """The steps of a run, in their order. Kubeflow Pipelines lists them among many nodes of its own."""
     evaluation = resource.spec.evaluation
     apart = ("download-evaluation",) if evaluation and evaluation.data else ()
+    if run.only_evaluates:
+        return (*(apart or ("download",)), "evaluate")
     return ("download", *apart, "train", "evaluate", "export")
 
 

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 
+from .. import reasons
 from ..cache import Key
-from ..decide.looks import Known, Look, first_looks, next_run, second_looks
+from ..decide.looks import Known, Look, first_looks, known_status, next_run, second_looks
 from ..decide.prune import prunable, worth_a_look
 from ..decide.rollout import place_of_proof
 from ..gateways.errors import GatewayError
@@ -20,6 +21,7 @@ from ..observation import (
     InferenceService,
     KfpRun,
     Observation,
+    Problem,
     Reading,
     Unknown,
     Workflow,
@@ -29,7 +31,7 @@ from .analysis import measure
 from .predictions import probe
 from .preflight import preflight
 from .recovery import recover
-from .results import read_checked
+from .results import read_checked, read_evaluation
 from .troubles import run_pods, server_pods, server_trouble
 from .versions import find_version, own_folders
 from .workflows import live_workflows
@@ -200,13 +202,21 @@ async def _preflight(world: World, seen: Observation, now: datetime) -> dict[str
     wanted = next_run(seen, now)
     assert wanted is not None
     identity = run_id(seen.resource.metadata.uid, wanted.version, wanted.attempt)
-    return {"preflight": await preflight(world, seen.resource, identity)}
+    only = known_status(seen, now).candidate if wanted.kind == "Evaluate" else None
+    return {"preflight": await preflight(world, seen.resource, identity, only)}
 
 
 async def _result(world: World, seen: Observation) -> dict[str, object]:
     run = seen.resource.status.run
     assert run is not None
-    return {"result": await read_checked(world, seen.resource, run.prefix, run.version, run.id)}
+    candidate = seen.resource.status.candidate
+    if not run.only_evaluates:
+        found = await read_checked(world, seen.resource, run.prefix, run.version, run.id)
+    elif candidate is None or candidate.run_id != run.evaluates:
+        found = Problem(reasons.NO_RESULT, "the version that was evaluated is not the newest any more")
+    else:
+        found = await read_evaluation(world, seen.resource, candidate, run.id)
+    return {"result": found}
 
 
 async def _pinned(world: World, seen: Observation) -> dict[str, object]:

@@ -8,9 +8,9 @@ from ..gateways.errors import GatewayError
 from ..gateways.s3 import listing_digest
 from ..inference_service import API
 from ..names import HOST_LABEL, predictor_host, resource_prefix
-from ..observation import ABSENT, Preflight, Problem
-from ..resource import GROUP, TrainAndServe
-from .results import secret_access, storage_access
+from ..observation import ABSENT, Preflight, Problem, Unknown
+from ..resource import GROUP, Candidate, TrainAndServe
+from .results import read_unchanged, secret_access, storage_access
 from .workflows import live_workflows
 from .world import World
 
@@ -26,7 +26,9 @@ _PLATFORM = (
 """Labels and annotations by which controllers know pods as theirs."""
 
 
-async def preflight(world: World, resource: TrainAndServe, run_id: str) -> Preflight:
+async def preflight(
+    world: World, resource: TrainAndServe, run_id: str, only: Candidate | None = None
+) -> Preflight:
     """Look at KServe, Kubeflow Pipelines, Secrets, buckets and data; the first problem of each kind counts.
 
     Parameters
@@ -34,21 +36,28 @@ async def preflight(world: World, resource: TrainAndServe, run_id: str) -> Prefl
     run_id
         The id that the run would have. That nobody knows it yet is asked before anything is stored: a second POST of an id
         destroys what the first one made.
+    only
+        The version that the run only evaluates; None: it trains one.
     """
     problems = [*_names(resource), *await _platform(world, resource)]
-    taken = False
+    taken, unusable = False, None
     digests: dict[str, str | None] = {"data": None, "evaluation": None}
     try:
         taken = not problems and await _is_taken(world, resource, run_id)
         await _storage(world, resource)
-        digests["data"] = await _digest(world, resource, resource.spec.data.uri, data_secret(resource))
-        if resource.spec.evaluation and resource.spec.evaluation.data:
-            uri = resource.spec.evaluation.data.uri
-            digests["evaluation"] = await _digest(world, resource, uri, evaluation_secret(resource))
+        held_out = resource.spec.evaluate.data
+        if only is None or held_out is None:
+            digests["data"] = await _digest(world, resource, resource.spec.data.uri, data_secret(resource))
+        if held_out is not None:
+            digests["evaluation"] = await _digest(world, resource, held_out.uri, evaluation_secret(resource))
+        if only is not None:
+            unusable = await _unusable(world, resource, only)
     except GatewayError as error:
         problems.append(error.problem)
     if problems:
         return Preflight(tuple(problems))
+    if unusable is not None:
+        return Preflight(unusable=unusable)
     return Preflight(
         (), digests["data"], digests["evaluation"], slot=world.slots.take(resource.key), taken=taken
     )
@@ -115,6 +124,20 @@ async def _namespace(world: World, resource: TrainAndServe) -> Problem | None:
 async def _storage(world: World, resource: TrainAndServe) -> None:
     access = await storage_access(world, resource)
     await world.s3.check_writable(resource_prefix(resource), access)
+
+
+async def _unusable(world: World, resource: TrainAndServe, version: Candidate) -> Problem | None:
+    """Why a version cannot be evaluated as it lies there; None where it can.
+
+    Raises
+    ------
+    GatewayError
+        Nobody says.
+    """
+    found = await read_unchanged(world, resource, version)
+    if isinstance(found, Unknown):
+        raise GatewayError(found.reason, found.message)
+    return found if isinstance(found, Problem) else None
 
 
 async def _digest(world: World, resource: TrainAndServe, uri: str, secret: str | None) -> str:

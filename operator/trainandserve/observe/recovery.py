@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .. import names
+from ..decide.gate import candidate_of
 from ..decide.history import history_limit
 from ..gateways.errors import NotFound, Unreachable
 from ..observation import InferenceService, KfpRun, Observation, Recovery, Result, Unknown
 from ..resource import HistoryEntry, TrainAndServe
 from ..version_record import NAME, read_record
-from .results import read_checked, storage_access
+from .results import read_checked, read_evaluation, storage_access
 from .versions import ATTEMPTS_LOOKED_FOR, folders, run_of
 from .workflows import live_workflows
 from .world import World
@@ -33,6 +34,7 @@ async def recover(world: World, seen: Observation) -> Recovery:
     found = replace(found, records=await _records(world, resource, known))
     found = await _served(world, seen, found)
     found = await _newest(world, resource, found, known)
+    found = await _evaluation(world, resource, found)
     return await _running(world, resource, found)
 
 
@@ -90,6 +92,28 @@ async def _newest(
         result = await _result(world, resource, prefix, version, run_id) if run_id else None
         if result is not None:
             return replace(found, newest=result, newest_prefix=prefix)
+    return found
+
+
+async def _evaluation(world: World, resource: TrainAndServe, found: Recovery) -> Recovery:
+    """The last evaluation of that version by a run of its own, if its record names one and it still holds."""
+    newest = found.newest
+    record = next(
+        (
+            one
+            for one in found.records
+            if newest and (one.run_id, one.result_digest) == (newest.run_id, newest.digest)
+        ),
+        None,
+    )
+    if newest is None or record is None or record.evaluation is None:
+        return found
+    version = candidate_of(newest, names.model_uri(found.newest_prefix), newest.training_hash)
+    result = await read_evaluation(world, resource, version, record.evaluation.run_id)
+    if isinstance(result, Unknown):
+        raise Unreachable(result.reason, result.message)
+    if isinstance(result, Result) and result.digest == record.evaluation.digest:
+        return replace(found, evaluation=result)
     return found
 
 

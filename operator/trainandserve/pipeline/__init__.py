@@ -16,10 +16,17 @@ from typing import Any
 from pydantic import JsonValue
 
 from ..hashes import retrain_token
-from ..resource import Run, Served, Target, TrainAndServe
+from ..resource import Candidate, Run, Served, Target, TrainAndServe
 from ..storage_access import StorageAccess
 
-__all__ = ["CompiledPipeline", "PipelineInputs", "compile_pipeline", "run_parameters", "service_account"]
+__all__ = [
+    "CompiledPipeline",
+    "PipelineInputs",
+    "compile_pipeline",
+    "evaluation_parameters",
+    "run_parameters",
+    "service_account",
+]
 
 _defining = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pipeline")
 """The one thread that defines pipelines: the SDK keeps the one that is being defined in a global, and for every setting of
@@ -65,21 +72,29 @@ class CompiledPipeline:
         return copy.deepcopy(body)
 
 
-def compile_pipeline(resource: TrainAndServe, inputs: PipelineInputs) -> CompiledPipeline:
+def compile_pipeline(
+    resource: TrainAndServe, inputs: PipelineInputs, *, only_evaluates: bool = False
+) -> CompiledPipeline:
     """Compile the pipeline of a resource. Any thread may call; nothing is read, written or printed.
+
+    Parameters
+    ----------
+    only_evaluates
+        Whether it makes nothing: it evaluates a version that was made before.
 
     Raises
     ------
     ValueError
         The resource holds something that no pipeline can carry; the message says what to write instead.
     """
-    return _defining.submit(_compile, resource, inputs).result()
+    return _defining.submit(_compile, resource, inputs, only_evaluates).result()
 
 
-def _compile(resource: TrainAndServe, inputs: PipelineInputs) -> CompiledPipeline:
+def _compile(resource: TrainAndServe, inputs: PipelineInputs, only_evaluates: bool) -> CompiledPipeline:
     from .definition import define
 
-    return CompiledPipeline(*define(resource.metadata.name, resource.spec, inputs))
+    found = define(resource.metadata.name, resource.spec, inputs, only_evaluates=only_evaluates)
+    return CompiledPipeline(*found)
 
 
 def run_parameters(
@@ -90,6 +105,29 @@ def run_parameters(
     Kubeflow Pipelines answers 400 to a missing, unknown or ill-typed parameter, so all of them are always there: empty or 0
     stands for none.
     """
+    return {
+        **_common_parameters(resource, run, incumbent),
+        "retrain_token": retrain_token(resource).replace(
+            "{{", "{ {"
+        ),  # Argo and KFP would take it for a variable
+    }
+
+
+def evaluation_parameters(
+    resource: TrainAndServe, run: Run, candidate: Candidate, incumbent: Target | Served | None = None
+) -> dict[str, JsonValue]:
+    """The same of a run that only evaluates a version."""
+    return {
+        **_common_parameters(resource, run, incumbent),
+        "evaluates": candidate.run_id,
+        "model_uri": candidate.uri,
+        "result_digest": candidate.result_digest,
+    }
+
+
+def _common_parameters(
+    resource: TrainAndServe, run: Run, incumbent: Target | Served | None
+) -> dict[str, JsonValue]:
     version, uri = (incumbent.version or 0, incumbent.uri or "") if incumbent else (0, "")
     return {
         "uid": resource.metadata.uid,
@@ -100,9 +138,6 @@ def run_parameters(
         "evaluation_digest": run.evaluation_digest or "",
         "incumbent_version": version if uri else 0,
         "incumbent_uri": uri if version else "",
-        "retrain_token": retrain_token(resource).replace(
-            "{{", "{ {"
-        ),  # Argo and KFP would take it for a variable
         "training_hash": run.training_hash,
     }
 

@@ -1,7 +1,7 @@
 """The steps as KFP components: each starts the trainer's command line and ends as it ends.
 
 The source of each function is copied into the compiled pipeline and runs in the step's image, without this module: whatever
-it uses is imported inside it, `run_step` is copied along, and annotations are real types (KFP reads them), hence no
+it uses is imported inside it, `run_step` (and `show`, for what evaluates) is copied along, and annotations are real types (KFP reads them), hence no
 ``from __future__ import annotations``. Two braces in a row would be taken for a variable on the way and may not occur.
 """
 
@@ -29,6 +29,27 @@ def run_step(step: str, options: List[str]) -> None:  # noqa: UP006
         sys.exit(128 - code)
     if code > 0:
         sys.exit(code)
+
+
+def show(evaluation: str, metrics: Metrics, curves: ClassificationMetrics) -> None:
+    """Show an evaluation in KFP's pages."""
+    import json
+    from pathlib import Path
+
+    found = json.loads(Path(evaluation).read_text(encoding="utf-8"))
+    incumbent = found.get("incumbent") or {}
+    rows = [*found["metrics"].items(), ("samples", found.get("samples"))]
+    rows += [("incumbent_" + name, value) for name, value in (incumbent.get("metrics") or {}).items()]
+    for name, value in rows:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            metrics.log_metric(name, value)
+    shown = (found.get("report") or {}).get("candidate") or {}
+    confusion, roc = shown.get("confusion"), shown.get("roc")
+    # What is logged becomes a row of KFP's database, so a large matrix is left to the report.
+    if confusion and 0 < len(confusion["names"]) <= 30:
+        curves.log_confusion_matrix(confusion["names"], confusion["matrix"])
+    if roc:
+        curves.log_roc_curve(roc[0]["fpr"], roc[0]["tpr"], roc[0]["thresholds"])
 
 
 def download(uri: str, digest: str, data: Output[Dataset], listing: Output[Artifact]) -> None:
@@ -75,9 +96,6 @@ def evaluate(
     evaluation_data: Optional[Input[Dataset]] = None,  # noqa: UP045
 ) -> None:
     """Evaluate the new model and the one that serves on the same data, and show what was found in KFP's pages."""
-    import json
-    from pathlib import Path
-
     options = [
         f"--data={data.path}",
         f"--model={model.path}",
@@ -91,20 +109,61 @@ def evaluate(
     if incumbent_version:
         options += [f"--incumbent-version={int(incumbent_version)}", f"--incumbent-uri={incumbent_uri}"]
     run_step("evaluate", options)
-    found = json.loads(Path(evaluation.path).read_text(encoding="utf-8"))
-    incumbent = found.get("incumbent") or {}
-    rows = [*found["metrics"].items(), ("samples", found.get("samples"))]
-    rows += [("incumbent_" + name, value) for name, value in (incumbent.get("metrics") or {}).items()]
-    for name, value in rows:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            metrics.log_metric(name, value)
-    shown = (found.get("report") or {}).get("candidate") or {}
-    confusion, roc = shown.get("confusion"), shown.get("roc")
-    # What is logged becomes a row of KFP's database, so a large matrix is left to the report.
-    if confusion and 0 < len(confusion["names"]) <= 30:
-        curves.log_confusion_matrix(confusion["names"], confusion["matrix"])
-    if roc:
-        curves.log_roc_curve(roc[0]["fpr"], roc[0]["tpr"], roc[0]["thresholds"])
+    show(evaluation.path, metrics, curves)
+
+
+def evaluate_again(
+    model_uri: str,
+    result_digest: str,
+    entrypoint: str,
+    parameters: str,
+    packages: str,
+    incumbent_version: int,
+    incumbent_uri: str,
+    destination: str,
+    version: int,
+    uid: str,
+    run_id: str,
+    evaluates: str,
+    training_hash: str,
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+    curves: Output[ClassificationMetrics],
+    report: Output[HTML],
+    data: Optional[Input[Dataset]] = None,  # noqa: UP045
+    evaluation_data: Optional[Input[Dataset]] = None,  # noqa: UP045
+) -> None:
+    """Evaluate a version that was made before and the one that serves on the same data, and put that beside the version."""
+    folders = []
+    if data:
+        folders.append(f"--data={data.path}")
+    if evaluation_data:
+        folders.append(f"--evaluation-data={evaluation_data.path}")
+    options = [
+        *folders,
+        f"--model-uri={model_uri}",
+        f"--result-digest={result_digest}",
+        f"--entrypoint={entrypoint}",
+        f"--output={evaluation.path}",
+        f"--report={report.path}",
+    ]
+    options += [f"--parameters={parameters}", f"--packages={packages}"]
+    if incumbent_version:
+        options += [f"--incumbent-version={int(incumbent_version)}", f"--incumbent-uri={incumbent_uri}"]
+    run_step("evaluate", options)
+    options = [
+        *folders,
+        f"--evaluation={evaluation.path}",
+        f"--destination={destination}",
+        f"--version={int(version)}",
+        f"--uid={uid}",
+        f"--run-id={run_id}",
+        f"--evaluates={evaluates}",
+        f"--result-digest={result_digest}",
+        f"--training-hash={training_hash}",
+    ]
+    run_step("record", options)
+    show(evaluation.path, metrics, curves)
 
 
 def export(

@@ -24,8 +24,20 @@ _ANY_IMAGE = "python"
 """Image of the components before a task is given the real one."""
 
 
-def define(name: str, spec: Spec, inputs: "PipelineInputs") -> tuple[dict[str, Any], dict[str, Any] | None]:
+_SHOWN = ("evaluate", "evaluate_again")
+"""Components that show in KFP's pages what they found. Only these carry the code for it: the source of the others is what the
+cache knows them by."""
+
+
+def define(
+    name: str, spec: Spec, inputs: "PipelineInputs", *, only_evaluates: bool = False
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """The pipeline of a resource and its Kubernetes part, as JSON. For one thread alone.
+
+    Parameters
+    ----------
+    only_evaluates
+        Whether it makes nothing: it evaluates a version that was made before.
 
     Raises
     ------
@@ -33,8 +45,13 @@ def define(name: str, spec: Spec, inputs: "PipelineInputs") -> tuple[dict[str, A
         A URI or the image holds ``{{``, which KFP and Argo take for the start of a variable.
     """
     _refuse_variables(spec, inputs)
+    steps = _Steps(spec, inputs)
     description = f"Trains, evaluates and exports a version of the model of TrainAndServe {name}."
-    pipeline: Any = dsl.pipeline(name=name, description=description)(_Steps(spec, inputs).function())
+    function = steps.function()
+    if only_evaluates:
+        description = f"Evaluates a version of the model of TrainAndServe {name} that was made before."
+        function = steps.evaluating_function()
+    pipeline: Any = dsl.pipeline(name=name, description=description)(function)
     platform: dict[str, Any] = json_format.MessageToDict(pipeline.platform_spec)
     return json_format.MessageToDict(pipeline.pipeline_spec), platform or None
 
@@ -65,7 +82,10 @@ def _component(function_name: str, step: str) -> Any:
         getattr(components, function_name),
         base_image=_ANY_IMAGE,
         install_kfp_package=False,
-        additional_funcs=[components.run_step],
+        additional_funcs=[
+            components.run_step,
+            *([components.show] if function_name in _SHOWN else []),
+        ],
     )
     component.component_spec.name = step
     return component
@@ -109,6 +129,46 @@ class _Steps:
             self._export(source, held_out, train, evaluate, {**identity, **lineage})
 
         return train_and_serve
+
+    def evaluating_function(self) -> Any:
+        """The same of a pipeline that evaluates what was made before: as few steps as that takes."""
+
+        def evaluate_version(
+            uid: str,
+            version: int,
+            run_id: str,
+            destination: str,
+            evaluates: str,
+            model_uri: str,
+            result_digest: str,
+            data_digest: str = "",
+            evaluation_digest: str = "",
+            incumbent_version: int = 0,
+            incumbent_uri: str = "",
+            training_hash: str = "",
+        ) -> None:
+            values = {
+                "uid": uid,
+                "version": version,
+                "run_id": run_id,
+                "destination": destination,
+                "evaluates": evaluates,
+                "model_uri": model_uri,
+                "result_digest": result_digest,
+                "incumbent_version": incumbent_version,
+                "incumbent_uri": incumbent_uri,
+                "training_hash": training_hash,
+            }
+            if held_out := self._download_evaluation(evaluation_digest):
+                arguments = {"evaluation_data": held_out.outputs["data"]}
+            else:
+                source = self._download("download", self.spec.data.uri, data_digest, self.inputs.data)
+                arguments = {"data": source.outputs["data"]}
+            arguments |= {**self.recipe, **values}
+            task = self._task("evaluate", arguments, self.inputs.storage, "evaluate_again")
+            task.set_caching_options(False)
+
+        return evaluate_version
 
     def _task(
         self, step: str, arguments: dict[str, Any], access: StorageAccess | None, function: str | None = None

@@ -13,6 +13,7 @@ from sandbox.kfp import Report, StepFailed, SubmittedRun, TaskEvent
 from tests.api.operator_path.storage import Storage
 from trainer import result
 from trainer.digest import StoredObject, data_digest
+from trainer.steps import record
 
 STEPS = ("download", "download-evaluation", "train", "evaluate", "export")
 
@@ -73,6 +74,8 @@ class Training:
             await self._check_data(submitted)
         if task == "export":
             await asyncio.to_thread(self._export, submitted, lesson)
+        if task == "evaluate" and "evaluates" in submitted.parameters:
+            await asyncio.to_thread(self._evaluate_again, submitted)
 
     async def _check_data(self, submitted: SubmittedRun) -> None:
         found = await asyncio.to_thread(self._data_digest, name_of(submitted))
@@ -108,6 +111,24 @@ class Training:
             told["incumbent"] = self._incumbent(int(given["incumbent_version"]), given["incumbent_uri"])
         self._storage.put(prefix, result.NAME, result.fitting(told))
 
+    def _evaluate_again(self, submitted: SubmittedRun) -> None:
+        """Beside the version: what it was found to be when it was trained, and what the one that serves was."""
+        given = submitted.parameters
+        made = self._storage.get(self._storage.key(given["model_uri"]).removesuffix("model/") + result.NAME)
+        told = {
+            "schemaVersion": result.SCHEMA_VERSION,
+            "uid": given["uid"],
+            "version": int(given["version"]),
+            "runId": given["run_id"],
+            "evaluates": given["evaluates"],
+            "metrics": json.loads(made)["metrics"],
+            "samples": 10,
+            "trainingHash": given["training_hash"],
+        }
+        if given["incumbent_version"]:
+            told["incumbent"] = self._incumbent(int(given["incumbent_version"]), given["incumbent_uri"])
+        self._storage.put(self._storage.key(given["destination"]), record.NAME, result.fitting(told))
+
     def _incumbent(self, version: int, uri: str) -> dict[str, Any]:
         """The version that serves, on the same data: here, what it was when it was trained."""
         content = self._storage.get(self._storage.key(uri).removesuffix("model/") + result.NAME)
@@ -128,6 +149,8 @@ def _lineage(given: Any) -> dict[str, Any]:
 
 def name_of(submitted: SubmittedRun) -> str:
     """Name of the resource that a run belongs to: its folder in the bucket."""
-    found = re.search(r"/([^/]+)/\d+-[0-9a-f]{8}/$", submitted.parameters["destination"])
+    found = re.search(
+        r"/([^/]+)/\d+-[0-9a-f]{8}/(evaluations/[0-9a-f]{8}/)?$", submitted.parameters["destination"]
+    )
     assert found is not None
     return found[1]

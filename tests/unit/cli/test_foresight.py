@@ -25,6 +25,7 @@ def serving(accepted: bool = True) -> Situation:
 
 
 MANUAL = {"metrics": [{"name": "accuracy", "min": 0.9}], "approval": "Manual"}
+HELD_OUT = {"metrics": [{"name": "accuracy", "min": 0.9}], "data": {"uri": "s3://datasets/held-out/"}}
 
 
 def two_versions() -> Situation:
@@ -46,6 +47,8 @@ def if_changed(situation: Situation, **spec: Any) -> Foresight:
 ROWS: list[tuple[str, Situation, dict[str, Any], list[str], str]] = [
     ("nothing", serving(), {}, ["nothing"], "nothing that runs"),
     ("a parameter", serving(), {"training": MORE}, ["trains"], "training.parameters.epochs 3 -> 10"),
+    ("the data that versions are evaluated on", serving(), {"evaluation": HELD_OUT}, ["evaluates"], "version 1 on other data"),
+    ("that and a parameter", serving(), {"evaluation": HELD_OUT, "training": MORE}, ["trains"], ""),
     ("resources of the run", serving(), {"training": FEW | {"caching": False}}, ["nothing"], ""),
     ("a parameter while a run is on", running(), {"training": MORE}, ["stops", "trains"], "the run of version 2 is stopped"),
     (

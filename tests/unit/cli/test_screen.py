@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from tests.unit.builders import NOW, Situation, a_situation
+from tests.unit.builders import NOW, Situation, a_situation, run_id
 from trainandserve.cli.screen import screen
 from trainandserve.cli.words import Marks, span, when
 from trainandserve.resource import Check, Incumbent, Measured, Rollout
@@ -176,3 +176,20 @@ def test_a_span_is_said_in_one_or_two_units(seconds: int, said: str) -> None:
 def test_times_are_said_from_now() -> None:
     assert when(NOW + timedelta(seconds=12), NOW) == "in 12s"
     assert when(NOW - timedelta(seconds=12), NOW) == "12s ago"
+
+
+def test_a_run_that_only_evaluates_is_said_to_train_nothing() -> None:
+    situation = serving_with_a_rejected_one().with_run(
+        "Running",
+        3,
+        2,
+        kind="Evaluate",
+        evaluates=run_id(3),
+        step="evaluate",
+        progress="1/2",
+        reason="evaluates version 3 against version 2, which serves now",
+    )
+    text = drawn(situation, 100)
+    assert row(text, "kind") == "kind evaluation of a version that was made before; nothing is trained"
+    assert row(text, "attempt 2:").endswith("evaluates version 3 against version 2, which serves now")
+    assert row(text, "steps") == "steps ✓ download ● evaluate 1/2"

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.builders import NOW, SILENT, Situation, a_result, a_situation, problem, run_id
 from tests.unit.decide.table import Row, follows, row, table
 from trainandserve.decide.bounds import Before, check
+from trainandserve.hashes import training_hash
 from trainandserve.resource import Metric
 
 MIN = [{"name": "accuracy", "min": 0.9}]
@@ -58,9 +59,10 @@ JUDGE = [
         "ApplyCandidate 2 over nothing", events=["VersionAccepted"]),
     row("an incumbent without that metric is no bar", second(incumbent_metrics={"loss": 1.0}), "ApplyCandidate 2 over nothing",
         events=["VersionAccepted"]),
-    row("another version serves than the one it was compared with: once more, nobody's failure",
+    row("another version serves than the one it was compared with: no verdict before it was evaluated again",
         second().with_run("Succeeded", 2, incumbent=None).sees(result=a_result(2)),
-        then={"run.state": "Lost", "run.failures": 0, "candidate.version": 1}, wake=5),
+        then={"run.state": "Succeeded", "candidate.version": 2, "candidate.verdict.reason": "IncumbentChanged", "phase": "Training",
+              "ModelTrained.status": "True", "ModelAccepted.status": "Unknown", "served.target.version": 1}, wake=0),
     row("without bounds on regression that does not matter", second(MIN).with_run("Succeeded", 2, incumbent=None).sees(result=a_result(2)),
         "ApplyCandidate 2 over nothing", events=["VersionAccepted"]),
     row("a run that compared with another version than it was told to has failed: once more would be for ever",
@@ -101,6 +103,11 @@ AGAIN = [
         .spec(evaluation=bounds({"name": "accuracy", "min": 0.1})),
         then={"candidate.verdict.reason": "FailedToServe", "served": None}),
     row("a bound on regression against a version that no longer serves asks for a new comparison",
+        a_situation().sees(preflight=None).judged(1).serving(1).judged(2, False, training_hash=training_hash(a_situation().resource))
+        .spec(evaluation=bounds({"name": "accuracy", "min": 0.4, "maxRegression": 0.1})),
+        then={"candidate.verdict.reason": "IncumbentChanged", "last_training_hash": training_hash(a_situation().resource),
+              "plan.steps.0.action": "Evaluate", "served.target.version": 1}, wake=0),
+    row("of a version that was not made from what is asked for now it takes a new version",
         a_situation().sees(preflight=None).judged(1).serving(1).judged(2, accepted=False)
         .spec(evaluation=bounds({"name": "accuracy", "min": 0.4, "maxRegression": 0.1})),
         then={"candidate.verdict.reason": "IncumbentChanged", "last_training_hash": "", "served.target.version": 1}, wake=0),
@@ -112,9 +119,9 @@ def test_judge_again(given: Row) -> None:
     follows(given)
 
 
-def test_a_new_comparison_is_a_new_version() -> None:
+def test_a_new_comparison_is_a_new_version_where_the_old_one_was_made_from_something_else() -> None:
     asked = AGAIN[-1].situation.after().sees(preflight=a_situation().seen["preflight"])
-    follows(row("", asked, "SubmitRun 3/1", then={"run.incumbent": 1}))
+    follows(row("", asked, "SubmitRun 3/1", then={"run.incumbent": 1, "run.kind": None}))
 
 
 def test_history_keeps_as_many_versions_as_the_user_wants_newest_first() -> None:

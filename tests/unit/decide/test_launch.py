@@ -106,7 +106,7 @@ LAUNCH = [
         a_situation().with_run("Succeeded").spec(training={"image": "b"}).sees(preflight=READY_TO_RUN, result=a_result(1)),
         "SubmitRun 2/1", then={"candidate": None, "run.version": 2}),
     row("an id that Kubeflow Pipelines knows already is followed, never submitted again",
-        new.sees(preflight=Preflight(taken=True)), then={"run.state": "Submitting", "run.id": run_id(1)}, wake=0),
+        new.sees(preflight=Preflight((), "sha256:data", taken=True)), then={"run.state": "Submitting", "run.id": run_id(1)}, wake=0),
 ]  # fmt: skip
 
 

@@ -26,8 +26,10 @@ from tests.unit.builders import (
     seconds,
 )
 from tests.unit.operator_resource.specifications import thorough
+from trainandserve.changes import training_fields
 from trainandserve.decide.looks import Known, Look, first_looks, second_looks
 from trainandserve.decide.record import told
+from trainandserve.hashes import training_hash
 from trainandserve.observation import (
     ABSENT,
     Folder,
@@ -51,7 +53,7 @@ from trainandserve.plan import (
     SubmitRun,
     WriteRecord,
 )
-from trainandserve.resource import Measured, Pin, Served, Status
+from trainandserve.resource import Evaluated, Measured, Pin, Served, Status
 
 STATES = [
     "",
@@ -106,6 +108,12 @@ EDITS: list[dict[str, Any]] = [
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1, "maxRegression": 0.0}]}},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1}], "approval": "Manual"}},
     {"evaluation": {"metrics": [{"name": "accuracy", "min": 0.1, "minSamples": 400}]}},
+    {
+        "evaluation": {
+            "metrics": [{"name": "accuracy", "min": 0.1, "maxRegression": 0.0}],
+            "data": {"uri": "s3://data/other/"},
+        }
+    },
 ]
 TIMES = st.sampled_from(AGO).map(lambda ago: NOW - seconds(ago))
 VERSIONS = st.integers(1, 3)
@@ -129,6 +137,7 @@ def stored(draw: st.DrawFn) -> Situation:
                         ["Rejected", "FailedToServe", "IncumbentChanged", "AwaitingApproval", "Inconclusive"]
                     )
                 ),
+                **draw(MADE),
             )
     match draw(st.sampled_from(["nothing", "first", "proven", "rolling", "apart", "canary", "back"])):
         case "first":
@@ -157,6 +166,8 @@ def stored(draw: st.DrawFn) -> Situation:
     if draw(st.booleans()):
         situation = situation.with_run(draw(st.sampled_from(["Submitting", "Running", "Stopping", "Succeeded", "Failed", "Lost", "Stopped"])),
             draw(VERSIONS), draw(ATTEMPTS), **draw(RUN_FIELDS))  # fmt: skip
+        if draw(st.booleans()):
+            situation = evaluating(situation, draw(st.none() | st.builds(run_id, VERSIONS)))
     if draw(st.booleans()):
         situation = situation.abandoned(run_id(3, 3), ago=draw(st.sampled_from(AGO)))
     if draw(st.integers(0, 4)) == 0:
@@ -183,6 +194,32 @@ MEASURED = st.builds(
 )
 MEASUREMENT = st.sampled_from(
     [Measurement(0.05), Measurement(9.0), Measurement(), Measurement(error="no answer")]
+)
+
+
+def evaluating(situation: Situation, evaluates: str | None) -> Situation:
+    """The run makes nothing: it evaluates the newest version, or this one."""
+    run, candidate = situation.resource.status.run, situation.resource.status.candidate
+    assert run is not None
+    evaluates = evaluates or (candidate.run_id if candidate else None)
+    fields = training_fields(situation.resource)
+    return situation.status(run=run.changed(kind="Evaluate", evaluates=evaluates, inputs=fields))
+
+
+HASHES = st.sampled_from([training_hash(a_situation().resource), "another"])
+MADE = st.fixed_dictionaries(
+    {},
+    optional={
+        "incumbent": VERSIONS,
+        "training_hash": HASHES,
+        "evaluation": st.builds(
+            Evaluated,
+            run_id=st.builds(run_id, VERSIONS, ATTEMPTS),
+            attempt=ATTEMPTS,
+            digest=st.just("e"),
+            training_hash=HASHES,
+        ),
+    },
 )
 RUN_FIELDS = st.fixed_dictionaries(
     {},
@@ -257,7 +294,7 @@ def readings(situation: Situation) -> st.SearchStrategy[dict[str, Any]]:
         "run_pods": st.none() | st.builds(RunPods, st.none() | TIMES, st.none() | st.just(problem("RunStuck")), st.booleans(), st.none() | st.just("step train failed")),
         "abandoned_runs": st.sampled_from([{}, {run_id(3, 3): ABSENT}, {run_id(3, 3): SILENT}]) | kfp.map(lambda one: {run_id(3, 3): replace(one, id=run_id(3, 3))}),
         "abandoned_workflows": FLOWS,
-        "preflight": st.sampled_from([None, READY_TO_RUN, Preflight(slot=False), Preflight((problem(),))]),
+        "preflight": st.sampled_from([None, READY_TO_RUN, Preflight(slot=False), Preflight((problem(),)), Preflight(unusable=problem())]),
         "result": st.none() | SILENCE | st.just(problem("NoResult")) | RESULTS,
         "versions": st.none() | SILENCE | st.lists(FOLDERS, max_size=4).map(tuple),
         "pinned": st.none() | SILENCE | st.just(problem("NoResult")) | st.builds(in_bucket, VERSIONS),

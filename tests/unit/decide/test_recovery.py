@@ -20,7 +20,7 @@ from tests.unit.decide.table import Row, follows, row, table
 from trainandserve.decide.description import describe, described
 from trainandserve.hashes import training_hash
 from trainandserve.observation import KfpRun, Recovery
-from trainandserve.resource import HistoryEntry, Run
+from trainandserve.resource import Evaluated, HistoryEntry, Run
 
 lost = a_situation().status(last_version=None)
 HASH = training_hash(lost.resource)
@@ -47,6 +47,24 @@ description = describe(
 )
 under_way = KfpRun(run_id(3), "RUNNING", description=description)
 
+evaluating_run = KfpRun(
+    run_id(2, 2),
+    "RUNNING",
+    description=describe(
+        Run(
+            version=2,
+            kind="Evaluate",
+            evaluates=run_id(2),
+            attempt=2,
+            id=run_id(2, 2),
+            state="Submitting",
+            training_hash=HASH,
+            prefix=f"{prefix(2)}evaluations/x/",
+            submitted_at=NOW,
+        )
+    ),
+)
+
 by_hand = lost.spec(evaluation={"metrics": [{"name": "accuracy", "min": 0.9}], "approval": "Manual"})
 
 
@@ -55,6 +73,14 @@ def record_of(version: int, verdict: str, bounds: Situation = lost, **fields: An
     judged = bounds.judged(version, verdict in ("Accepted", "Approved"), reason=verdict)
     return judged.resource.status.history[0].changed(**fields)
 
+
+ON_OTHER_DATA = Evaluated(
+    run_id=run_id(2, 2), attempt=2, digest="of-evaluation", training_hash="of-other-data"
+)
+evaluated = record_of(2, "Rejected").changed(evaluation=ON_OTHER_DATA)
+evaluation = a_result(
+    2, 2, digest="of-evaluation", metrics={"accuracy": 0.1}, incumbent=1, incumbent_metrics={"accuracy": 0.2}
+)
 
 RECOVERY = [
     row("nothing was looked for: look", lost, then={"last_version": None, "run": None}, wake=0),
@@ -116,6 +142,19 @@ RECOVERY = [
     row("a record of another result of that number is not believed",
         found(last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "FailedToServe", result_digest="another"),)),
         "Apply 2 over nothing", then={"candidate.verdict.reason": "Accepted"}, events=["StatusRebuilt"]),
+    row("numbers of an evaluation after the training come back with their verdict, and what they answer to",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), records=(evaluated,), evaluation=evaluation),
+        "SubmitRun 3/1", then={"candidate.metrics": {"accuracy": 0.1}, "candidate.verdict.reason": "Rejected", "candidate.result_digest": "digest-2",
+              "candidate.evaluation": ON_OTHER_DATA, "candidate.incumbent.metrics": {"accuracy": 0.2}}, events=["StatusRebuilt"]),
+    row("so nothing is trained where the data of then is still what is asked for",
+        found(last_version=2, newest=a_result(2, training_hash="of-the-data-before"), newest_prefix=prefix(2),
+              records=(evaluated.changed(evaluation=ON_OTHER_DATA.changed(training_hash=HASH)),), evaluation=evaluation),
+        then={"last_training_hash": HASH, "run": None, "candidate.training_hash": "of-the-data-before"}, events=["StatusRebuilt"]),
+    row("a run that only evaluates is adopted as one",
+        found(last_version=2, newest=good, newest_prefix=prefix(2), records=(record_of(2, "IncumbentChanged"),), running=evaluating_run, **serving)
+        .sees(inference_service=live, deployment=a_deployment(2)),
+        then={"run.kind": "Evaluate", "run.evaluates": run_id(2), "run.state": "Running", "last_version": 2, "last_training_hash": HASH},
+        events=["StatusRebuilt"]),
     row("the history comes back from the records, newest first",
         found(last_version=3, newest=bad, newest_prefix=prefix(3),
               records=(record_of(3, "Rejected"), record_of(2, "Accepted"), record_of(1, "FailedToServe")), **serving)

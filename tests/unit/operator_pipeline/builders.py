@@ -42,7 +42,8 @@ if step == "train":
     assert (Path(options["--data"]) / "sub/images").exists()
     write(options["--model"], "saved_model.pb", "model")
 if step == "evaluate":
-    assert (Path(options["--model"]) / "saved_model.pb").exists()
+    assert "--model-uri" in options or (Path(options["--model"]) / "saved_model.pb").exists()
+    assert all((Path(options[name]) / "sub/images").exists() for name in ("--data", "--evaluation-data") if name in options)
     found = {"metrics": {"accuracy": 0.98, "loss": None}, "samples": 360}
     if "--incumbent-version" in options:
         found["incumbent"] = {"version": 2, "uri": options["--incumbent-uri"], "metrics": {"accuracy": 0.97}}
@@ -54,6 +55,7 @@ if step == "evaluate":
 if step == "export":
     listings = [options[name] for name in ("--data", "--evaluation-data") if name in options]
     assert [os.listdir(folder) for folder in listings] == [[".data.json"]] * len(listings)
+if step in ("export", "record"):
     assert json.loads(Path(options["--evaluation"]).read_text())["samples"] == 360
 """
 
@@ -71,9 +73,9 @@ def resource(
     return TrainAndServe.model_validate({"metadata": metadata, "spec": spec})
 
 
-def compiled(**fields: Any) -> CompiledPipeline:
+def compiled(*, only_evaluates: bool = False, **fields: Any) -> CompiledPipeline:
     """The pipeline of such a resource."""
-    return compile_pipeline(resource(**fields), INPUTS)
+    return compile_pipeline(resource(**fields), INPUTS, only_evaluates=only_evaluates)
 
 
 def task(pipeline: CompiledPipeline, step: str) -> dict[str, Any]:

@@ -15,8 +15,13 @@ import yaml
 
 from tests.unit.operator_pipeline.builders import IMAGE, INPUTS, UID, compiled, container, resource, task
 from trainandserve.names import RETRAIN
-from trainandserve.pipeline import PipelineInputs, compile_pipeline, run_parameters
-from trainandserve.resource import Run, Target
+from trainandserve.pipeline import (
+    PipelineInputs,
+    compile_pipeline,
+    evaluation_parameters,
+    run_parameters,
+)
+from trainandserve.resource import Candidate, Run, Target
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 HELD_OUT = {"data": {"uri": "s3://datasets/held-out/"}}
@@ -63,6 +68,27 @@ def test_held_out_data_is_downloaded_by_a_step_of_its_own():
         "constant"
     ]
     assert constant == "s3://datasets/held-out/"
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "steps"),
+    [(None, {"download", "evaluate"}), (HELD_OUT, {"download-evaluation", "evaluate"})],
+)
+def test_what_was_trained_is_evaluated_again_in_two_steps_the_last_one_uncached(evaluation, steps):
+    pipeline = compiled(evaluation=evaluation, only_evaluates=True)
+    assert set(pipeline.pipeline_spec["root"]["dag"]["tasks"]) == steps
+    cached = {
+        step: task(pipeline, step).get("cachingOptions", {}).get("enableCache", False) for step in steps
+    }
+    assert cached == {step: step != "evaluate" for step in steps}
+    assert pipeline.digest != compiled(evaluation=evaluation).digest
+
+
+def test_what_the_cache_knows_a_training_by_has_no_part_in_how_an_evaluation_is_shown():
+    program = "\n".join(container(compiled(), "train")["command"])
+    assert "def run_step" in program
+    assert "def show" not in program
+    assert "def show" in "\n".join(container(compiled(), "evaluate")["command"])
 
 
 def test_the_export_is_handed_the_listings_and_not_the_data():
@@ -204,6 +230,19 @@ def test_a_run_gives_every_declared_parameter_in_its_type(evaluation, incumbent)
     assert {name: types[type(value)] for name, value in values.items()} == parameter_types(
         compiled(evaluation=evaluation)
     )
+
+
+@pytest.mark.parametrize("evaluation", [None, HELD_OUT])
+@pytest.mark.parametrize("incumbent", [None, INCUMBENT])
+def test_a_run_that_only_evaluates_gives_every_declared_parameter_in_its_type(evaluation, incumbent):
+    candidate = Candidate(
+        version=3, run_id="made-by", uri="s3://models/vision/mnist/3-00/model/", result_digest="d"
+    )
+    values = evaluation_parameters(resource(evaluation=evaluation), RUN, candidate, incumbent)
+    types = {str: "STRING", int: "NUMBER_INTEGER"}
+    pipeline = compiled(evaluation=evaluation, only_evaluates=True)
+    assert {name: types[type(value)] for name, value in values.items()} == parameter_types(pipeline)
+    assert (values["evaluates"], values["model_uri"]) == ("made-by", "s3://models/vision/mnist/3-00/model/")
 
 
 def test_the_parameters_of_a_run_say_who_it_is_and_what_it_is_compared_with():

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.operator_pipeline.builders import compiled
 from trainandserve.pipeline.definition import as_argument
+from trainer.__main__ import _parsed
 
 RUN_LOCALLY = """
 import json, sys, warnings
@@ -47,6 +48,16 @@ AWKWARD = {
     "huge": 1.7976931348623157e308,
     "third": 1 / 3,
     "minus": -0.0,
+}
+
+
+AGAIN = {
+    name: value for name, value in PARAMETERS.items() if name not in ("retrain_token", "destination")
+} | {
+    "destination": "s3://models/vision/mnist/3-00/evaluations/11/",
+    "evaluates": "the-run-that-made-it",
+    "model_uri": "s3://models/vision/mnist/3-00/model/",
+    "result_digest": "5f1c09ab",
 }
 
 
@@ -102,6 +113,46 @@ def evaluation_artifacts(shell):
     (output,) = shell.folder.glob("artifacts/*/evaluate/executor_output.json")
     found = json.loads(output.read_text())["artifacts"]
     return {name: entry["artifacts"][0] for name, entry in found.items()}
+
+
+@pytest.mark.parametrize("held_out", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_version_is_evaluated_again_without_being_trained(shell, held_out):
+    fields = {"parameters": AWKWARD} | (
+        {"evaluation": {"data": {"uri": "s3://datasets/held-out/"}}} if held_out else {}
+    )
+    done = run(shell, AGAIN, fields={**fields, "only_evaluates": True})
+    assert done.returncode == 0, done.stdout
+    download, evaluate, record = shell.calls()
+    assert [call["step"] for call in shell.calls()] == ["download", "evaluate", "record"]
+    given = download["options"]
+    uri, digest = ("s3://datasets/held-out/", "11") if held_out else ("s3://datasets/mnist/", "00")
+    assert (given["--uri"], given["--expect-digest"]) == (uri, f"sha256:{digest}")
+    data = "--evaluation-data" if held_out else "--data"
+    assert evaluate["options"][data] == record["options"][data] == given["--output"]
+    assert {"--data", "--evaluation-data", "--model"} & evaluate["options"].keys() == {data}
+    wanted = {
+        "--model-uri": "s3://models/vision/mnist/3-00/model/",
+        "--result-digest": "5f1c09ab",
+        "--incumbent-version": "2",
+        "--incumbent-uri": "s3://models/vision/mnist/2-00/model/",
+    }
+    assert wanted.items() <= evaluate["options"].items()
+    assert json.loads(evaluate["options"]["--parameters"]) == AWKWARD
+    assert {k: v for k, v in record["options"].items() if k not in (data, "--evaluation")} == {
+        "--destination": "s3://models/vision/mnist/3-00/evaluations/11/",
+        "--version": "3",
+        "--uid": "the-uid",
+        "--run-id": "the-run",
+        "--evaluates": "the-run-that-made-it",
+        "--result-digest": "5f1c09ab",
+        "--training-hash": "abc",
+    }
+    assert record["env"]["AWS_ENDPOINT_URL"] == "https://storage.example"
+    for call in shell.calls():  # the real trainer takes these command lines, too
+        known = _parsed([call["step"], *(f"{k}={v}" for k, v in call["options"].items())])
+        assert known.step == call["step"]
+    shown = evaluation_artifacts(shell)
+    assert shown["metrics"]["metadata"] == {"accuracy": 0.98, "samples": 360, "incumbent_accuracy": 0.97}
 
 
 @pytest.mark.slow
