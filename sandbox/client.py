@@ -30,6 +30,9 @@ from sandbox.digits import digits
 
 GROUP = "trainandserve.io"
 RETRAIN = f"{GROUP}/retrain"
+SERVED_BY = "X-Served-By"
+"""Header in which the sandbox's addresses name the pod that answered. KServe itself has none such."""
+
 _PREDICT_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
 
@@ -91,7 +94,20 @@ class Resources:
         self.rest.call("PATCH", self._path(name), body, "application/merge-patch+json")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Predictions, one an instance, and the name of the pod that they come from; empty where nothing says it."""
+
+    predictions: list[Any]
+    pod: str = ""
+
+
 def predict(url: str, name: str, instances: list[Any], timeout: float = _PREDICT_SECONDS) -> list[Any]:
+    """Ask a model server for predictions, by the V1 protocol; see `ask`."""
+    return ask(url, name, instances, timeout).predictions
+
+
+def ask(url: str, name: str, instances: list[Any], timeout: float = _PREDICT_SECONDS) -> Answer:
     """Ask a model server for predictions, by the V1 protocol.
 
     Parameters
@@ -115,7 +131,7 @@ def predict(url: str, name: str, instances: list[Any], timeout: float = _PREDICT
     )
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-            predictions = json.load(answer)["predictions"]
+            predictions, pod = json.load(answer)["predictions"], answer.headers.get(SERVED_BY, "")
     except urllib.error.HTTPError as error:
         raise PredictionError(f"{error.code}: {error.read()[:200].decode(errors='replace')}") from error
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
@@ -124,7 +140,7 @@ def predict(url: str, name: str, instances: list[Any], timeout: float = _PREDICT
         raise PredictionError(
             f"no prediction for each of {len(instances)} instances: {str(predictions)[:200]}"
         )
-    return predictions
+    return Answer(predictions, pod)
 
 
 def wait(resources: Resources, name: str, say: Callable[[str], None]) -> str:

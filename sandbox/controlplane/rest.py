@@ -9,6 +9,7 @@ import http.client
 import json
 import ssl
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,25 +93,55 @@ class Rest:
         OSError
             If it does not answer.
         """
-        address = urllib.parse.urlsplit(self.server)
-        connection = http.client.HTTPConnection(address.netloc, timeout=TIMEOUT_SECONDS)
-        if address.scheme == "https":
-            connection = http.client.HTTPSConnection(
-                address.netloc, timeout=TIMEOUT_SECONDS, context=_trusting(self.ca)
-            )
-        identity = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        with contextlib.closing(connection):
+        with contextlib.closing(self._connection(TIMEOUT_SECONDS)) as connection:
             connection.request(
                 method,
                 path,
                 body=None if body is None else json.dumps(body),
-                headers=identity | {"Content-Type": content_type, "Accept": accept},
+                headers=self._identity | {"Content-Type": content_type, "Accept": accept},
             )
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
         if answer.status >= 400:
             raise RestError(answer.status, f"{method} {path}: {answer.status} {_message(text)}")
         return json.loads(text)
+
+    def watch(self, path: str, seconds: int) -> Iterator[dict[str, Any]]:
+        """Yield every change of what a GET of `path` lists, from its present state on: ``{"type": …, "object": …}``.
+
+        Parameters
+        ----------
+        path
+            With its query, without `watch`.
+        seconds
+            How long the server is asked to go on; then the iteration ends.
+
+        Raises
+        ------
+        RestError
+            If the server answers with an error.
+        OSError, http.client.HTTPException
+            If the connection ends before.
+        """
+        query = f"{'&' if '?' in path else '?'}watch=true&timeoutSeconds={seconds}"
+        with contextlib.closing(self._connection(seconds + TIMEOUT_SECONDS)) as connection:
+            connection.request("GET", path + query, headers=self._identity | {"Accept": "application/json"})
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                text = answer.read().decode(errors="replace")
+                raise RestError(answer.status, f"GET {path}: {answer.status} {_message(text)}")
+            for line in answer:
+                yield json.loads(line)
+
+    @property
+    def _identity(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        address = urllib.parse.urlsplit(self.server)
+        if address.scheme != "https":
+            return http.client.HTTPConnection(address.netloc, timeout=timeout)
+        return http.client.HTTPSConnection(address.netloc, timeout=timeout, context=_trusting(self.ca))
 
     def answers(self, path: str) -> bool:
         """Whether a GET of `path` succeeds; for waiting."""

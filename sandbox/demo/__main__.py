@@ -6,18 +6,11 @@ import argparse
 import contextlib
 import sys
 
-from sandbox.client import PredictionError
-from sandbox.controlplane.golang import GoError
-from sandbox.controlplane.rest import RestError
+from sandbox.demo.playing import SETTINGS, played
 from sandbox.demo.screen import Screen
 from sandbox.demo.story import Story
-from sandbox.demo.waiting import DemoError
 from sandbox.platform import platform
-from sandbox.processes import ProcessError
-from sandbox.session import ended_once, working_folder
-
-# A demo lasts minutes: steps are looked at more often than an ordinary installation would.
-_SETTINGS = {"TAS_RUN_READ_INTERVAL": "1s"}
+from sandbox.session import working_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,17 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--rate", type=float, default=25.0, help="prediction requests a second (25)")
     options = parser.parse_args(arguments)
-    screen = Screen()
-    try:
-        with ended_once():
-            _play(screen, options.rate)
-    except KeyboardInterrupt:
-        return 130
-    except (DemoError, GoError, PredictionError, ProcessError, RestError, OSError) as error:
-        print(f"\nThe demo failed after {screen.seconds:.0f} s: {error}", file=sys.stderr)
-        return 1
-    screen.say(f"\nEverything is stopped. The demo took {screen.seconds:.0f} s.")
-    return 0
+    return played(lambda screen: _play(screen, options.rate))
 
 
 def _play(screen: Screen, rate: float) -> None:
@@ -46,7 +29,7 @@ def _play(screen: Screen, rate: float) -> None:
     with working_folder("demo") as folder, contextlib.ExitStack() as parts:
         with screen.act("The platform"):
             since = screen.seconds
-            starting = platform(folder, say=lambda part: screen.progress(part, since), settings=_SETTINGS)
+            starting = platform(folder, say=lambda part: screen.progress(part, since), settings=SETTINGS)
             running = parts.enter_context(starting)
         Story(running, screen, rate).play()
 

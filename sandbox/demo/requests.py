@@ -14,8 +14,38 @@ from typing import Any, Self
 from sandbox.client import PredictionError
 
 WORKERS = 8
-Predict = Callable[[Any], Sequence[float]]
-"""Takes one instance, returns its prediction, or raises PredictionError."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said of one instance: a probability a class, and which version said it, where that is known."""
+
+    probabilities: Sequence[float]
+    version: int | None = None
+
+
+Predict = Callable[[Any], Reply]
+"""Takes one instance, returns what the model says of it, or raises PredictionError."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request that was answered.
+
+    Attributes
+    ----------
+    sent, answered
+        Seconds of the monotonic clock.
+    version
+        The one that answered, where that is known.
+    right
+        Whether it named the true digit.
+    """
+
+    sent: float
+    answered: float
+    version: int | None
+    right: bool
 
 
 @dataclass
@@ -30,12 +60,10 @@ class RequestStream:
         Requests a second.
     say
         Is told of every failure, as it happens.
-    sent, failures
-        How many were answered or failed so far, and what each failure was.
-    right
-        How many predictions named the true digit.
+    answers, failures
+        Those answered so far, in the order of their answers, and what became of the others.
     seconds
-        How long each took.
+        How long each took, the failed ones too.
     """
 
     predict: Predict
@@ -43,8 +71,7 @@ class RequestStream:
     labels: Sequence[int]
     rate: float
     say: Callable[[str], None]
-    sent: int = 0
-    right: int = 0
+    answers: list[Answered] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -65,6 +92,16 @@ class RequestStream:
         self._end.set()
         for thread in self._threads if kind is None else ():
             thread.join()  # those on their way are waited for and counted
+
+    @property
+    def sent(self) -> int:
+        """How many were answered or failed so far."""
+        return len(self.answers) + len(self.failures)
+
+    @property
+    def right(self) -> int:
+        """How many predictions named the true digit."""
+        return sum(answer.right for answer in self.answers)
 
     def summary(self) -> str:
         """Say how many there were, how many failed, and how long they took."""
@@ -87,21 +124,22 @@ class RequestStream:
             self._send(number % len(self.instances))
 
     def _send(self, index: int) -> None:
-        started = time.monotonic()
+        sent, failure, reply = time.monotonic(), "", Reply(())
         try:
-            prediction = self.predict(self.instances[index])
-            failure = "" if len(prediction) > 1 else f"not one probability a class: {prediction}"
+            reply = self.predict(self.instances[index])
+            if len(reply.probabilities) < 2:
+                failure = f"not one probability a class: {reply.probabilities}"
         except PredictionError as error:
             failure = str(error)
-        took = time.monotonic() - started
+        answered = time.monotonic()
         with self._lock:
-            self.sent += 1
-            self.seconds.append(took)
+            self.seconds.append(answered - sent)
             if failure:
                 self.failures.append(failure)
-                self.say(f"request {self.sent} failed after {took:.2f} s: {failure}")
+                self.say(f"request {self.sent} failed after {answered - sent:.2f} s: {failure}")
             else:
-                self.right += likeliest(prediction) == self.labels[index]
+                right = likeliest(reply.probabilities) == self.labels[index]
+                self.answers.append(Answered(sent, answered, reply.version, right))
 
 
 def likeliest(prediction: Sequence[float]) -> int:

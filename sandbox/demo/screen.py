@@ -12,6 +12,9 @@ from typing import TextIO
 QUIET_SECONDS = 15.0
 """In a file, a progress line that does not change is written again after so long, to show that it is alive."""
 
+LONGEST = 160
+"""Characters of a progress line: what a model server said last may be long."""
+
 
 class Screen:
     """A terminal, or a file; lines come from several threads."""
@@ -40,7 +43,7 @@ class Screen:
         """Show where something is; `since` is `seconds` at its start."""
         now = self.seconds
         with self._lock:
-            line = f"  {now - since:4.0f} s  {text}"
+            line = shortened(f"  {now - since:4.0f} s  {text}", LONGEST)
             if self._terminal:
                 self._write(f"\r\033[K{line[: _columns()]}")
                 self._updating = True
@@ -65,6 +68,11 @@ class Screen:
     def _write(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
+
+
+def shortened(text: str, length: int) -> str:
+    """Text of at most so many characters, with dots at the end where some are left out."""
+    return text if len(text) <= length else text[: length - 4] + " ..."
 
 
 def _columns() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.client import Resources
@@ -26,12 +26,15 @@ class Watcher:
     ----------
     check
         Raises if a part of the platform has ended: then there is nothing to wait for.
+    observers
+        Are shown the resource every time that it is looked at, and the moment before it was asked for (seconds of the monotonic clock).
     """
 
     resources: Resources
     name: str
     screen: Screen
     check: Callable[[], None]
+    observers: list[Callable[[Body, float], None]] = field(default_factory=list)
 
     def until(self, what: str, reached: Callable[[Body], bool], timeout: float) -> Body:
         """Wait until the resource's status is as `reached` wants it, and return the resource.
@@ -52,7 +55,10 @@ class Watcher:
         """
         since = self.screen.seconds
         while True:
+            asked = time.monotonic()
             body = self.resources.get(self.name)
+            for observer in self.observers:
+                observer(body, asked)
             status = body.get("status", {})
             if _is_seen(body) and reached(status):
                 return body
@@ -83,6 +89,25 @@ def judged(version: int) -> Callable[[Body], bool]:
     def reached(status: Body) -> bool:
         candidate = status.get("candidate") or {}
         return candidate.get("version") == version and bool(candidate.get("verdict"))
+
+    return reached
+
+
+def taken_back(version: int) -> Callable[[Body], bool]:
+    """Whether this version was accepted, and then could not be served; raises DemoError where it came to another end."""
+
+    def reached(status: Body) -> bool:
+        candidate = status.get("candidate") or {}
+        verdict = candidate.get("verdict") or {}
+        if (status.get("served") or {}).get("version") == version:
+            raise DemoError(f"version {version} was to fail in service, and was proven to serve")
+        if candidate.get("version") != version or not verdict or verdict["accepted"]:
+            return False
+        if verdict["reason"] != "FailedToServe":
+            raise DemoError(
+                f"version {version} was to fail in service, and was rejected: {verdict['message']}"
+            )
+        return True
 
     return reached
 

@@ -203,7 +203,7 @@ class PodRun:
                 answered = url is not None and await answers(session, url, probe)
                 failed = 0 if answered else failed + 1
                 if answered and not self.server.ready and url is not None:
-                    self._endpoints.add(self.uid, url)
+                    self._endpoints.add(self.uid, url, self.name)
                     await self._turned(True)
                 elif not answered and self.server.ready and failed >= allowed:
                     self._endpoints.remove(self.uid)

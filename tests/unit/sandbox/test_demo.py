@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from sandbox import tables
-from sandbox.client import PredictionError, predict
+from sandbox.client import Answer, PredictionError, ask, predict
 from sandbox.demo.drawing import draw, side_by_side
-from sandbox.demo.requests import RequestStream, likeliest
+from sandbox.demo.requests import Reply, RequestStream, likeliest
 from sandbox.demo.screen import Screen
-from sandbox.demo.waiting import DemoError, Watcher, findings, judged, progress, serves
+from sandbox.demo.waiting import DemoError, Watcher, findings, judged, progress, serves, taken_back
 from sandbox.digits import held_out, write_digits
+from sandbox.kserve import proxy
 
 
 def test_a_table_looks_as_kubectl_prints_it():
@@ -113,7 +114,7 @@ def _stream(predict, enough, say=lambda line: None, rate=500.0):
             made[0] += 1
             if made[0] >= enough:
                 reached.set()
-        return predict(instance)
+        return Reply(predict(instance), version=instance + 1)
 
     with RequestStream(counted, [0, 1], [0, 1], rate, say) as stream:
         assert reached.wait(30)
@@ -126,6 +127,8 @@ def test_every_request_is_counted_also_those_on_their_way_at_the_end():
     assert stream.sent == made >= 40
     assert stream.right == stream.sent
     assert stream.failures == []
+    assert all(answer.sent <= answer.answered for answer in stream.answers)
+    assert {answer.version for answer in stream.answers} == {1, 2}
     assert f"{made} requests, 0 failures; 100.0% of the answers right" in stream.summary()
 
 
@@ -156,6 +159,8 @@ def answering():
         def do_POST(self):
             answers["asked"] = self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(answers["status"])
+            for header in answers.get("headers", {}).items():
+                self.send_header(*header)
             self.end_headers()
             self.wfile.write(answers["body"])
 
@@ -177,6 +182,8 @@ def test_predictions_are_asked_for_by_the_v1_protocol(answering):
 
     assert predict(url, "digits", [[1, 2]]) == [[0.1, 0.9]]
     assert answers["asked"] == ("/v1/models/digits:predict", {"instances": [[1, 2]]})
+    answers["headers"] = {proxy.SERVED_BY: "digits-predictor-1"}
+    assert ask(url, "digits", [[1, 2]]) == Answer([[0.1, 0.9]], "digits-predictor-1")
 
 
 @pytest.mark.parametrize(
@@ -235,6 +242,20 @@ def test_what_is_waited_for_is_read_from_the_status():
     assert judged(2)(STATUS) and not judged(3)(STATUS)
     assert not serves(1)({}) and not judged(1)({})
     assert findings(STATUS) == "  Ready=True Serving: version 2 serves"
+
+
+def test_a_version_that_was_to_fail_in_service_must_not_come_to_another_end():
+    def status(served, **verdict):
+        return {"served": {"version": served}, "candidate": {"version": 4, "verdict": verdict}}
+
+    failed = {"accepted": False, "reason": "FailedToServe", "message": "exit code 137"}
+    assert taken_back(4)(status(3, **failed)) and not taken_back(5)(status(3, **failed))
+    assert not taken_back(4)(status(3, accepted=True, reason="Accepted", message=""))
+    assert not taken_back(4)({})
+    with pytest.raises(DemoError, match="proven to serve"):
+        taken_back(4)(status(4, accepted=True, reason="Accepted", message=""))
+    with pytest.raises(DemoError, match="was rejected: too bad"):
+        taken_back(4)(status(3, accepted=False, reason="Rejected", message="too bad"))
 
 
 def test_progress_names_the_step_or_the_condition():

@@ -111,8 +111,10 @@ async def test_an_address_answers_503_until_a_pod_is_ready_and_keeps_its_port(ad
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{address.url}/v1/models/demo") as answer:
             assert answer.status == 503
-        pods.add("a", str(pod.url))
+        pods.add("a", str(pod.url), "demo-predictor-1")
         assert await version(address, session) == 3
+        async with session.get(f"{address.url}/v1/models/demo") as answer:
+            assert answer.headers["X-Served-By"] == "demo-predictor-1"
     await pod.stop()
     other = Address()
     await other.open(address.port)
