@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment demo sandbox test format lint types imports crd-drift files unit api campaign e2e e2e-sandbox fuzz-archives bench-trainer bench-trainer-data crds pins image image-check sbom test-tools clean
+.PHONY: help setup environment demo demo-rollout sandbox test format lint types imports crd-drift files unit api campaign e2e e2e-sandbox fuzz-archives bench-trainer bench-trainer-data crds pins image image-check sbom test-tools clean
 .NOTPARALLEL:
 
 help: ## List what there is
@@ -15,6 +15,9 @@ help: ## List what there is
 
 demo: setup ## From `kubectl apply` to a served model, retrained twice under load, on this machine (4 minutes)
 	@$(RUN) -m sandbox.demo
+
+demo-rollout: setup ## Versions that come, fail and go under load, in both modes of KServe (10 minutes; one alone: ARGS="--standard", "--knative")
+	@$(RUN) -m sandbox.demo.rollout $(ARGS)
 
 sandbox: setup ## The whole platform on this machine, until Ctrl-C (options: ARGS="--single-user --no-operator")
 	@$(RUN) -m sandbox $(ARGS)
