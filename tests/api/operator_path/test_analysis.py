@@ -59,7 +59,7 @@ async def test_a_canary_goes_on_by_good_measurements_and_back_by_a_bad_one(
             site.lesson("drifts", Lesson(model={"gauges": {"drift": 0.9}}))
             await site.apply("drifts", serving=CANARY, training={"parameters": {"epochs": 3}})
             status = await site.settles("drifts", ModelAccepted="False/FailedToServe")
-            assert "analysis: drift 0.9 is above max 0.5 (1 of 1" in message(status, "ModelAccepted")
+            assert "analysis: drift 0.9 is above max 0.5" in message(status, "ModelAccepted")
             assert [
                 one["state"] for one in status["candidate"]["verdict"]["analysis"] if one["query"] == "drift"
             ] == ["Failed"]
