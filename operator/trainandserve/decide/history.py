@@ -46,7 +46,7 @@ def _entry(status: Status, candidate: Candidate, verdict: Verdict) -> HistoryEnt
         verdict=verdict.reason,
         message=verdict.message,
         checks=verdict.checks,
-        analysis=verdict.analysis,
+        analysis=verdict.analysis or (before.analysis if before else None),
         gate_hash=verdict.gate_hash,
         at=verdict.at,
         approved_at=verdict.approved_at,

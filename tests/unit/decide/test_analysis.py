@@ -18,6 +18,7 @@ from tests.unit.builders import (
 )
 from tests.unit.decide.table import Row, follows, row, table
 from trainandserve.decide import decide
+from trainandserve.decide.history import remember
 from trainandserve.decide.looks import Known, Look, first_looks
 from trainandserve.observation import Measurement, Observation, Policy, Probe
 from trainandserve.queries import Query
@@ -247,3 +248,11 @@ def test_a_judgement_that_is_given_again_keeps_what_was_measured() -> None:
         at(again, "history.0.analysis.0.measured") == at(again, "candidate.verdict.analysis.0.measured") == 2
     )
     assert at(again, "history.0.run_id") == run_id(2)
+
+
+def test_a_verdict_that_was_given_anew_takes_nothing_from_the_history() -> None:
+    served = standard("Promoting", said(measured=1), GOOD).decide().status
+    assert served.candidate is not None and served.candidate.verdict is not None
+    anew = served.candidate.changed(verdict=served.candidate.verdict.changed(analysis=None))
+    status = remember(standard("Promoting", None).resource, served.changed(candidate=anew))
+    assert at(status, "history.0.analysis.0.measured") == 2
