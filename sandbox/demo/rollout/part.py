@@ -23,6 +23,9 @@ FIRST = {"epochs": 3}
 WORSE = {"epochs": 1}
 BETTER = {"epochs": 12}
 LEAST_REQUESTS = 2_000
+ACT_SECONDS = 900.0
+"""An act may hold a training and a canary, on a machine that has other work."""
+
 BOUNDS = [{"name": "accuracy", "min": 0.8, "maxRegression": 0.01}]
 
 
@@ -56,7 +59,7 @@ class Part(ABC):
         body["spec"]["training"]["parameters"] = dict(FIRST)
         body["spec"]["evaluation"]["metrics"] = BOUNDS
         body["spec"] |= {"serving": dict(self.serving)} if self.serving else {}
-        self.stage = Stage(self.running, self.screen, body)
+        self.stage = Stage(self.running, self.screen, body, seconds=ACT_SECONDS)
         self.steps = Steps(self.percentages)
         self.stage.watcher.observers.append(self.steps.observe)
         self.writes = Writes(self.stage.resources, self.resource)
