@@ -10,6 +10,7 @@ from trainandserve.resource import (
     Change,
     Check,
     Condition,
+    Evaluated,
     HistoryEntry,
     Incumbent,
     Measured,
@@ -83,6 +84,7 @@ def full_status() -> Status:
                 checks=[_check()],
                 analysis=[_measured()],
                 gate_hash="0123456789abcdef",
+                evaluation=_evaluated(),
                 submitted_at=_BEFORE,
                 finished_at=_BEFORE,
                 approved_at=_BEFORE,
@@ -104,6 +106,8 @@ def full_status() -> Status:
 def _run() -> Run:
     return Run(
         version=5,
+        kind="Evaluate",
+        evaluates=_SERVED_RUN,
         attempt=2,
         id=_RUN,
         state="Running",
@@ -127,6 +131,10 @@ def _run() -> Run:
         finished_at=NOW,
         url="https://kfp.example/#/runs/details/1",
     )
+
+
+def _evaluated() -> Evaluated:
+    return Evaluated(run_id=_RUN, attempt=2, digest=_DIGEST, training_hash="0123456789abcdef")
 
 
 def _measured() -> Measured:
@@ -163,6 +171,7 @@ def _check() -> Check:
 def _candidate() -> Candidate:
     check = _check()
     return Candidate(
+        evaluation=_evaluated(),
         version=4,
         run_id=_RUN,
         uri=_URI,
