@@ -19,6 +19,8 @@ from tests.unit.decide.test_conditions import TABLE, edited, proven, stored
 from tests.unit.install.gotools import ARGOCD, KSTATUS
 from trainandserve.resource import API_VERSION, KIND
 
+pytestmark = pytest.mark.slow
+
 GITOPS = Path(__file__).parents[3] / "gitops"
 Json = dict[str, Any]
 

@@ -27,6 +27,7 @@ CANARY = {
 }
 
 
+@pytest.mark.slow
 async def test_a_canary_goes_on_by_good_measurements_and_back_by_a_bad_one(
     sites: Sites, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import re
 from typing import Any
 
+import pytest
+
 from tests.api.operator_path.api import Json, until
 from tests.api.operator_path.site import Site, served
 from tests.api.operator_path.training import Lesson, name_of
@@ -15,6 +17,7 @@ BOUND = {"metrics": [{"name": "accuracy", "min": 0.5, "maxRegression": 0.02}], "
 SPEC: dict[str, Any] = {"evaluation": BOUND, "training": {"parameters": {"epochs": 2}}}
 
 
+@pytest.mark.slow
 async def test_a_waiting_version_is_compared_with_the_one_a_pin_brought_back_and_nothing_is_trained(
     shared: Site,
 ) -> None:

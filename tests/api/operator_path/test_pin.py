@@ -10,6 +10,7 @@ from tests.api.operator_path.traffic import Traffic
 from tests.api.operator_path.training import Lesson
 
 
+@pytest.mark.slow
 async def test_a_pinned_version_serves_until_the_pin_is_taken_away_and_nothing_is_trained(
     shared: Site,
 ) -> None:

@@ -111,6 +111,7 @@ async def test_what_is_missing_is_named_and_waited_for(row: Row, shared: Site) -
     await shared.serves(row.name, 1, seconds=40)
 
 
+@pytest.mark.slow
 async def test_what_is_missing_does_not_take_a_serving_version_down(shared: Site) -> None:
     await shared.apply("goes-on")
     await shared.serves("goes-on", 1)
@@ -144,6 +145,7 @@ async def elsewhere(sites: Sites) -> AsyncIterator[Site]:
         yield made
 
 
+@pytest.mark.slow
 async def test_single_user_pipelines_run_no_other_namespace_unless_it_is_allowed(elsewhere: Site) -> None:
     site = elsewhere
     await site.apply("tenant")

@@ -24,6 +24,7 @@ async def test_a_field_of_ours_that_is_edited_comes_back(shared: Site) -> None:
     assert len(shared.runs("ours")) == 1
 
 
+@pytest.mark.slow
 async def test_a_field_that_is_not_ours_stays(shared: Site) -> None:
     await shared.apply("theirs")
     await shared.serves("theirs", 1)

@@ -19,6 +19,8 @@ from tests.unit.install.gotools import HELM, on_path
 from tests.unit.install.rendering import MANIFESTS, OVERLAYS, ROOT, Json, kustomize, of_kind, only, overlay
 from trainandserve.queries import read_queries
 
+pytestmark = pytest.mark.slow
+
 CHART = ROOT / "charts" / "trainandserve"
 NAMESPACES = {"single-namespace": "vision"}
 KUBERNETES = "1.34.0"

@@ -190,6 +190,7 @@ def test_without_held_out_data_and_incumbent_their_options_are_left_out(shell):
     assert used.isdisjoint(f"--{name}" for name in left_out)
 
 
+@pytest.mark.slow
 def test_a_step_that_ends_with_2_fails_the_run_and_its_sentence_ends_its_log(shell):
     done = run(shell, fields={"retries": {"limit": 0}}, FAIL="download")
     assert done.returncode != 0

@@ -196,6 +196,7 @@ def test_a_pods_version_is_asked_for_once(server):
     assert found.of("b") is None
 
 
+@pytest.mark.slow
 def test_a_model_that_wears_out_is_good_for_as_many_calls_as_asked(tmp_path):
     import tensorflow as tf
 
