@@ -86,8 +86,8 @@ class Records:
             yield from found["image"].numpy()
 
     def _record(self, number: np.int64) -> bytes:
-        file = _opened(self.files[self.index.file[number]].path)
-        return os.pread(file.fileno(), int(self.index.length[number]), int(self.index.offset[number]))
+        descriptor = _opened(self.files[self.index.file[number]].path)
+        return os.pread(descriptor, int(self.index.length[number]), int(self.index.offset[number]))
 
     def _name(self, number: np.int64) -> str:
         file = self.index.file[number]
@@ -95,8 +95,9 @@ class Records:
 
 
 @cache
-def _opened(path: Path) -> io.BufferedReader:
-    return path.open("rb")
+def _opened(path: Path) -> int:
+    """Descriptor of a file, open for as long as the process lives: records are read in any order, from any thread."""
+    return os.open(path, os.O_RDONLY)
 
 
 def recognised(names: Sequence[str]) -> bool:
