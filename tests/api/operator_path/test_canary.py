@@ -26,6 +26,7 @@ async def knative(sites: Sites) -> AsyncIterator[Site]:
         await made.check()
 
 
+@pytest.mark.slow
 async def test_a_version_gets_its_share_step_by_step(knative: Site) -> None:
     await knative.apply("steps", serving=CANARY)
     status = await knative.serves("steps", 1)

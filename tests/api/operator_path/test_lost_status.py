@@ -29,6 +29,7 @@ def _kept(status: dict[str, Any]) -> dict[str, Any]:
     return {field: status["served"][field] for field in KEPT}
 
 
+@pytest.mark.slow
 async def test_while_a_version_serves(shared: Site) -> None:
     await shared.apply("serving")
     await shared.serves("serving", 1)

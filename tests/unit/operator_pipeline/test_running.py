@@ -67,6 +67,7 @@ def run(shell, parameters=PARAMETERS, *, fields=None, **environment):
     return shell.run(RUN_LOCALLY, json.dumps(parameters), **environment)
 
 
+@pytest.mark.slow
 def test_the_file_loads_and_every_step_gets_its_arguments(shell):
     done = run(shell)
     assert done.returncode == 0, done.stdout

@@ -87,6 +87,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return json.loads(html.unescape(found[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("state", list(STATES))
 def test_nothing_sticks_out(state: str, width: int, measured: dict) -> None:
@@ -98,6 +99,7 @@ def test_nothing_sticks_out(state: str, width: int, measured: dict) -> None:
     assert found["drawn"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_picture_and_plot_is_there(width: int, measured: dict) -> None:
     found = measured[f"better-{width}"]
@@ -107,6 +109,7 @@ def test_every_picture_and_plot_is_there(width: int, measured: dict) -> None:
     assert all(side == 28 for side in found["pictures"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_plots_show_something(dark: bool, measured: dict, tmp_path: Path) -> None:
     from PIL import Image
