@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 _MARGIN = 0.5
 """Seconds before the end of the lease from which on it counts as lost: what was begun must be able to end."""
 
+_TRIES = 3
+"""How many tries at renewing fit into the lease, each cut off in time for the next: one lost answer must not cost it."""
+
 
 class Leader:
     """This process's part in the election."""
@@ -56,9 +59,11 @@ class Leader:
 
     async def keep(self) -> None:
         """Renew until it fails for so long that the lease is lost; then return."""
+        pause = self._renewal
         while self.leading():
-            await asyncio.sleep(self._renewal)
+            await asyncio.sleep(pause)
             renewed = await self._try()
+            pause = self._renewal if renewed else min(self._renewal, self._duration / _TRIES / 2)
             if (
                 not renewed
                 and self._lease is not None
@@ -86,22 +91,31 @@ class Leader:
         """Take or renew the lease if that is allowed now; whether it is held then."""
         asked = self._clock()
         try:
-            lease = await self._kubernetes.get(self._path)
-            if lease is None:
-                written = await self._kubernetes.create(self._collection, self._first())
-            elif self._may_take(lease):
-                written = await self._kubernetes.replace(self._path, self._renewed(lease))
-            else:
-                self._lease = lease
-                return False
+            async with asyncio.timeout(self._duration / _TRIES):
+                written = await self._write()
         except Conflict:
             return False
         except GatewayError as error:
             logger.warning("the lease could not be renewed: %s", error.message)
             return False
+        except TimeoutError:
+            logger.warning("the lease could not be renewed: no answer within %.1f s", self._duration / _TRIES)
+            return False
+        if written is None:
+            return False
         self._lease = written
         self._held_until = asked + self._duration
         return True
+
+    async def _write(self) -> dict[str, Any] | None:
+        """The lease with this process as its holder; None where another one may not be overruled."""
+        lease = await self._kubernetes.get(self._path)
+        if lease is None:
+            return await self._kubernetes.create(self._collection, self._first())
+        if self._may_take(lease):
+            return await self._kubernetes.replace(self._path, self._renewed(lease))
+        self._lease = lease
+        return None
 
     def _may_take(self, lease: dict[str, Any]) -> bool:
         holder = self._holder(lease)

@@ -188,7 +188,9 @@ class Operator:
             metrics.PASSES.labels("conflict").inc()
             self._queue.retry(key)
         except NotLeadingError:
+            # A renewal that is on its way may bring the lease back, and then what woke this key is used up.
             metrics.PASSES.labels("not leading").inc()
+            self._queue.retry(key)
         except Exception:
             logger.exception("the pass for %s/%s failed and is tried again", *key)
             metrics.PASSES.labels("error").inc()

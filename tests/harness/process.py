@@ -56,6 +56,11 @@ class OperatorProcess:
         return self._child.alive
 
     @property
+    def standing(self) -> str:
+        """For the report of a failed test: whether it runs."""
+        return "runs" if self.alive else "has ended"
+
+    @property
     def log(self) -> str:
         return self._child.output()
 

@@ -26,8 +26,6 @@ SETTINGS = {
     "TAS_LISTEN": "127.0.0.1",
     "TAS_PORT": "0",
     "TAS_LEASE_NAMESPACE": NAMESPACE,
-    "TAS_LEASE_DURATION": "4s",
-    "TAS_LEASE_RENEWAL": "1s",
     "TAS_TRAINER_IMAGE": "trainer:test",
 }
 

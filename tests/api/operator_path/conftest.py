@@ -82,11 +82,11 @@ async def shared(sites: Sites) -> AsyncIterator[Site]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Show the operators' logs of a site whose test failed."""
+    """Show the ends of the operators' logs of all sites that were there when a test failed."""
     report = yield
-    for name in ("site", "bare", "shared"):
-        made = getattr(item, "funcargs", {}).get(name)
-        if report.failed and made is not None:
-            for number, operator in enumerate(made.operators, 1):
-                report.sections.append((f"log of operator {number}", operator.log[-6000:]))
+    if report.failed:
+        for site in Site.standing:
+            for number, operator in enumerate(site.operators, 1):
+                title = f"{site.namespace}: log of operator {number}, which {operator.standing}"
+                report.sections.append((title, operator.log[-6000:]))
     return report

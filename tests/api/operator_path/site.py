@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sandbox.controlplane import ControlPlane
 from sandbox.kfp import KfpServer, ScriptedExecution
@@ -47,7 +47,15 @@ class Ground:
 
 
 class Site(Namespace):
-    """One namespace and what works there. Made by `Site.made`."""
+    """One namespace and what works there. Made by `Site.made`.
+
+    Attributes
+    ----------
+    standing
+        All that there are now in this test process.
+    """
+
+    standing: ClassVar[list[Site]] = []
 
     def __init__(self, ground: Ground, namespace: str, api: Api, stack: AsyncExitStack) -> None:
         super().__init__(api, namespace)
@@ -79,6 +87,8 @@ class Site(Namespace):
         async with AsyncExitStack() as stack:
             api = await stack.enter_async_context(administrator(ground.plane))
             site = cls(ground, namespace, api, stack)
+            cls.standing.append(site)
+            stack.callback(cls.standing.remove, site)
             stack.callback(site.storage.close)
             await site._set_up()
             stack.push_async_callback(site._tear_down)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -224,6 +225,28 @@ async def test_keeping_ends_when_renewals_fail_for_too_long(api: Api, clock: Clo
     await asyncio.wait_for(leader.keep(), 5)
     assert not leader.leading()
     assert clock.now - began <= 20
+
+
+async def test_an_answer_that_never_comes_does_not_cost_the_lease(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(lease_duration=timedelta(seconds=3), lease_renewal=timedelta(0))
+    leader = Leader(api, settings)  # type: ignore[arg-type]
+    await leader.acquire()
+    answered, lost, renewed = api.replace, asyncio.Event(), asyncio.Event()
+
+    async def replace(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if not lost.is_set():
+            lost.set()
+            await asyncio.Event().wait()
+        renewed.set()
+        return await answered(path, body)
+
+    monkeypatch.setattr(api, "replace", replace)
+    keeping = asyncio.create_task(leader.keep())
+    await asyncio.wait_for(renewed.wait(), 20)
+    assert lost.is_set() and leader.leading() and not keeping.done()
+    keeping.cancel()
 
 
 @pytest.mark.usefixtures("no_pauses")
