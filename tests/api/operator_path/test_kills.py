@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from sandbox.kfp import Fault
 from tests.api.operator_path.api import SERVICES, until
+from tests.api.operator_path.conftest import Sites
 from tests.api.operator_path.site import Site
 from tests.api.operator_path.traffic import Traffic
 from tests.api.operator_path.training import Lesson
@@ -118,3 +121,153 @@ async def _ends_as_ever(site: Site) -> None:
 async def _only_counted_workflows(site: Site) -> bool:
     flows = [flow["metadata"]["labels"]["pipeline/runid"] for flow in await site.workflows()]
     return set(flows) <= set(site.kfp.rows.runs)
+
+
+KNATIVE: dict[str, Any] = {"settings": {"TAS_DEPLOYMENT_MODE": "Knative"}, "kserve": {"knative": True}}
+CANARY = {"rollout": {"strategy": "Canary", "steps": [50], "stepDuration": "1s"}}
+SERVICE = "/inferenceservices/digits$"
+STEPS = [
+    pytest.param("PATCH", SERVICE, '"canaryTrafficPercent": ?0', id="the revision without users", marks=slow),
+    pytest.param("PUT", STATUS, '"stage": ?"Canary"', id="the intent to send users", marks=slow),
+    pytest.param("PATCH", SERVICE, '"canaryTrafficPercent": ?50', id="the users of a step", marks=slow),
+    pytest.param("PUT", STATUS, '"stage": ?"Promoting"', id="the intent to send all users", marks=slow),
+]
+
+
+@pytest.fixture
+async def knative(sites: Sites) -> AsyncIterator[Site]:
+    """A site without an operator, whose operators have KServe run InferenceServices in Knative mode."""
+    async with sites(operator=False, **KNATIVE) as made:
+        yield made
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("method", "path", "says"), STEPS)
+async def test_killed_in_a_canary(knative: Site, method: str, path: str, says: str, when: When) -> None:
+    site = knative
+    operator = await site.start_operator()
+    await site.apply("digits", serving=CANARY)
+    status = await site.serves("digits", 1)
+    point = operator.proxy.stop_at(method, path, when, says=says)
+    async with Traffic.on(status["served"]["url"], "digits") as traffic:
+        await site.apply("digits", serving=CANARY, training={"parameters": {"epochs": 2}})
+        await asyncio.wait_for(point.reached.wait(), 60)
+        await site.restart_operator()
+        await site.serves("digits", 2, seconds=40)
+        await traffic.more()
+
+    assert traffic.failures == [] and set(traffic.versions[-5:]) == {2}
+    await _ends_with_revisions(site, 2)
+
+
+BACK = [
+    pytest.param("PUT", STATUS, '"FailedToServe"', id="that it failed", marks=slow),
+    pytest.param("PATCH", SERVICE, "", id="the way back", marks=slow),
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("method", "path", "says"), BACK)
+async def test_killed_on_the_way_back(knative: Site, method: str, path: str, says: str, when: When) -> None:
+    site = knative
+    operator = await site.start_operator()
+    await site.apply("digits", serving=CANARY)
+    status = await site.serves("digits", 1)
+    site.lesson("digits", Lesson(model={"crash": True, "message": "no such op"}))
+    async with Traffic.on(status["served"]["url"], "digits") as traffic:
+        # An InferenceService is also written to bring version 2 without users: what is meant asks for version 1 again.
+        point = operator.proxy.stop_at(method, path, when, says=says or status["served"]["uri"])
+        await site.apply("digits", serving=CANARY, training={"parameters": {"epochs": 2}})
+        await asyncio.wait_for(point.reached.wait(), 60)
+        await site.restart_operator()
+        await site.settles("digits", ModelAccepted="False/FailedToServe", seconds=40)
+        await site.serves("digits", 1)
+        await traffic.more()
+
+    assert traffic.failures == [] and set(traffic.versions) == {1}
+    await _ends_with_revisions(site, 1)
+
+
+async def _ends_with_revisions(site: Site, version: int) -> None:
+    """One InferenceService, which asks for the version alone; one run for each of the two."""
+
+    async def alone() -> bool:
+        service = await site.service("digits")
+        assert service is not None
+        predictor = service["spec"]["predictor"]
+        return "canaryTrafficPercent" not in predictor and f"/{version}-" in predictor["model"]["storageUri"]
+
+    await until(alone, what=lambda: site.service("digits"))
+    assert site.recorder.services_made("digits") == 1
+    assert site.run_states("digits") == ["SUCCEEDED", "SUCCEEDED"] and site.posts() == 2
+    await site.check()
+
+
+BOUNDS = {"metrics": [{"name": "accuracy", "min": 0.5}]}
+EVALUATION = [
+    pytest.param("PUT", STATUS, '"kind": ?"Evaluate"', id="the intent to evaluate", marks=slow),
+    pytest.param("PUT", STATUS, '"evaluation": ?{', id="the new numbers", marks=slow),
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("method", "path", "says"), EVALUATION)
+async def test_killed_around_an_evaluation(bare: Site, method: str, path: str, says: str, when: When) -> None:
+    site = bare
+    operator = await site.start_operator()
+    result = await _serves_one(site)
+    point = operator.proxy.stop_at(method, path, when, says=says)
+    await site.apply("digits", evaluation=await _other_data(site))
+    await asyncio.wait_for(point.reached.wait(), 60)
+    await site.restart_operator()
+    await _evaluated_once(site, result)
+
+
+@slow
+@pytest.mark.parametrize("when", ["before", "between", "after"])
+async def test_killed_while_it_submits_an_evaluation(bare: Site, when: str) -> None:
+    site = bare
+    await site.start_operator()
+    result = await _serves_one(site)
+    fault = site.kfp.faults.add(Fault("POST", "/runs$", when, "hang"))  # type: ignore[arg-type]
+    await site.apply("digits", evaluation=await _other_data(site))
+    await until(lambda: fault.times == 0)
+    await site.restart_operator()
+    await _evaluated_once(site, result)
+
+
+async def _serves_one(site: Site) -> bytes:
+    """A version that serves; its result file."""
+    await site.apply("digits")
+    status = await site.serves("digits", 1)
+    return site.storage.get(
+        site.storage.key(status["candidate"]["uri"]).removesuffix("model/") + "result.json"
+    )
+
+
+async def _other_data(site: Site) -> dict[str, object]:
+    """Bounds as ever, on data of their own: nothing else was edited."""
+    await asyncio.to_thread(site.storage.put, "data/held-out/", "test.bin", b"2")
+    return {**BOUNDS, "data": {"uri": site.storage.uri("data/held-out/")}}
+
+
+async def _evaluated_once(site: Site, result: bytes) -> None:
+    """One version, trained by one run, evaluated again by one run that counts, and as it was."""
+
+    async def evaluated() -> bool:
+        status = await site.status("digits")
+        return "evaluation" in (status.get("candidate") or {}) and status["run"]["state"] == "Succeeded"
+
+    await until(evaluated, 40, lambda: site.status("digits"))
+    status = await site.serves("digits", 1)
+    assert status["lastVersion"] == 1 and status["run"]["failures"] == 0
+    assert site.run_states("digits").count("SUCCEEDED") == 2
+    assert status["candidate"]["evaluation"]["runId"] == status["run"]["id"]
+    assert site.posts() <= status["run"]["attempt"]
+    assert (
+        site.storage.get(site.storage.key(status["candidate"]["uri"]).removesuffix("model/") + "result.json")
+        == result
+    )
+    assert site.recorder.services_made("digits") == 1
+    await until(lambda: _only_counted_workflows(site))
+    await site.check()
