@@ -1,4 +1,5 @@
-"""S3, by one client and one shared transfer manager, settings from the environment.
+"""S3, by one client and its connections, settings from the environment. What goes in parts, and what comes, goes over
+one shared transfer manager; small files go up by one request each, as many at once.
 
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION are
 boto3's own; S3_VERIFY_SSL, S3_USE_VIRTUAL_BUCKET and awsAnonymousCredential are named as KServe names them.
@@ -8,7 +9,8 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _PART_SIZE = 16 * 2**20
 _PARTS_FROM = 2 * _PART_SIZE
+_READ_WHOLE = 2**20  # bytes of a file that goes up from memory; PARALLEL of them are there at once
 _WAITING_PIECES = 128  # of 256 KiB: what came in and is not on the disk yet
 _TRIES = 5  # of a part whose bytes broke off; a request that is refused is the client's to repeat
 _WRONG_CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
@@ -49,6 +52,8 @@ def _client() -> "S3Client":
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=2 * PARALLEL,
+        # The client's own one is put together anew for every request, twice, which costs more than signing it.
+        user_agent=f"trainandserve-trainer Boto3/{boto3.__version__}",
         # Other stores than AWS refuse the newer checksum headers; IfMatch, sizes and sha256 guard the bytes
         # here.
         request_checksum_calculation="when_required",
@@ -238,30 +243,41 @@ class S3Place:
         }
         missing = {key: path for key, path in files.items() if key not in kept}
         with self._told(f"write below {self.uri}"):
-            self._put(missing) if len(missing) == 1 else self._send(missing)
+            self._send(missing)
         return [
             kept.get(key) or StoredObject(key, path.stat().st_size, self._etags[self._prefix + key])
             for key, path in sorted(files.items())
         ]
 
-    def _put(self, files: Mapping[str, Path]) -> None:
-        # One file alone needs no threads, unless it is large enough to go up in parts at once.
-        for key, path in files.items():
-            if path.stat().st_size >= _PARTS_FROM:
-                self._send(files)
-            else:
-                with path.open("rb") as stream:
-                    self._s3.put_object(Bucket=self.bucket, Key=self._prefix + key, Body=stream)
-
     def _send(self, files: Mapping[str, Path]) -> None:
-        if not files:
-            return
-        with self._transfers() as transfers:
-            waiting = [
-                transfers.upload(str(path), self.bucket, self._prefix + key) for key, path in files.items()
-            ]
+        in_parts = {key: path for key, path in files.items() if path.stat().st_size >= _PARTS_FROM}
+        whole = {key: path for key, path in files.items() if key not in in_parts}
+        with ExitStack() as stack:
+            waiting = []
+            if in_parts:
+                transfers = stack.enter_context(self._transfers())
+                waiting = [
+                    transfers.upload(str(path), self.bucket, self._prefix + key)
+                    for key, path in in_parts.items()
+                ]
+            if len(files) == len(whole) == 1:
+                put: Iterable[None] = map(self._put, whole, whole.values())  # one alone needs no threads
+            else:
+                # The manager hands every file on through three threads: of a small one that is most of the work.
+                pool = stack.enter_context(ThreadPoolExecutor(PARALLEL))
+                put = pool.map(self._put, whole, whole.values())  # the first that fails cancels the others
+            for _ in put:
+                pass
             for each in waiting:
                 each.result()
+
+    def _put(self, key: str, path: Path) -> None:
+        with path.open("rb") as stream:
+            # The client asks first whether the store would take a stream, of bytes it makes one: that is a way there
+            # and back more for each. A bytearray goes with its request.
+            small = path.stat().st_size <= _READ_WHOLE
+            body: Any = bytearray(stream.read()) if small else stream  # the stubs do not know of bytearray
+            self._s3.put_object(Bucket=self.bucket, Key=self._prefix + key, Body=body)
 
     def read(self, key: str) -> bytes | None:
         with self._told(f"read {self._prefix}{key}"):

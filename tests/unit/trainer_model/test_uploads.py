@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSResponse
 from tests.unit.trainer.builders import Bucket
 from trainer import s3
 from trainer.digest import StoredObject
-from trainer.errors import Unavailable
+from trainer.errors import Unavailable, WrongInput
 from trainer.storage import place
 
 PART = s3._PART_SIZE
@@ -118,3 +118,33 @@ def test_a_store_that_fails_for_good_is_unavailable(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(Unavailable):
         place(bucket.uri).upload({"large": large})
+
+
+def test_small_files_go_up_without_asking_first_and_larger_ones_are_not_read_whole(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    sizes = {"small": 40_000, "limit": s3._READ_WHOLE, "more": s3._READ_WHOLE + 1}
+    files = {name: tmp_path / name for name in sizes}
+    for name, path in files.items():
+        path.write_bytes(name.encode()[:1] * sizes[name])
+    target = place(bucket.uri)
+    asked: dict[str, bool] = {}
+
+    def note(request, **_: object) -> None:
+        asked[request.url.rpartition("/")[2]] = "Expect" in request.headers
+
+    target._s3.meta.events.register("before-send.s3.PutObject", note)
+    target.upload(files)
+    assert asked == {"small": False, "limit": False, "more": True}
+    assert {name: bucket.get(name) for name in files} == {n: path.read_bytes() for n, path in files.items()}
+
+
+def test_the_first_file_that_is_refused_stops_the_others(bucket: Bucket, tmp_path: Path) -> None:
+    files = {f"{number:03}": tmp_path / f"{number}" for number in range(200)}
+    for path in files.values():
+        path.write_bytes(b"12345")
+    target = place("s3://nowhere/x/")
+    wire = Wire(target)
+    with pytest.raises(WrongInput, match="bucket nowhere does not exist"):
+        target.upload(files)
+    assert wire.sent["PutObject"] < len(files)
