@@ -142,7 +142,7 @@ async def _delete_version(world: World, resource: TrainAndServe, action: DeleteV
 
 async def _write_record(world: World, resource: TrainAndServe, entry: HistoryEntry) -> None:
     """Write a version's record. Of one whose result is gone or another one there is nothing left to say."""
-    prefix = entry.uri.removesuffix("model/")
+    prefix = names.version_prefix(entry.uri)
     try:
         access = await storage_access(world, resource)
         result = await world.s3.read(f"{prefix}result.json", access)
@@ -288,7 +288,7 @@ async def _apply_service(world: World, resource: TrainAndServe, body: dict[str, 
 
 
 async def _check_target(world: World, resource: TrainAndServe, target: Target) -> None:
-    prefix = target.uri.removesuffix("model/")
+    prefix = names.version_prefix(target.uri)
     result = await read_checked(world, resource, prefix, target.version, target.run_id)
     if not isinstance(result, Result):
         raise GatewayError(result.reason, f"version {target.version} is not applied: {result.message}")

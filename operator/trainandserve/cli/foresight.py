@@ -17,7 +17,7 @@ from ..decide import decide
 from ..decide.rollout import percent
 from ..decide.run import active
 from ..inference_service import manifest
-from ..names import FIELD_MANAGER, FINALIZER
+from ..names import FIELD_MANAGER, FINALIZER, version_prefix
 from ..observation import (
     ABSENT,
     Deployment,
@@ -129,7 +129,7 @@ def _pinned(resource: TrainAndServe) -> Stored | Problem | None:
         metrics=metrics,
         training_hash=entry.training_hash,
     )
-    return Stored(result, entry.uri.removesuffix("model/"))
+    return Stored(result, version_prefix(entry.uri))
 
 
 def _seen_before(resource: TrainAndServe) -> TrainAndServe:

@@ -6,6 +6,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from ..names import version_prefix
 from ..resource import Status
 from .errors import NotNow, WrongInput
 from .options import asks_cluster, output, resource_name
@@ -56,7 +57,7 @@ def addresses(status: Status, version: int | None = None) -> dict[str, str]:
         found["run"] = status.run.url
     chosen = next((one for one in status.history if version in (None, one.version)), None)
     if chosen is not None:
-        found["report"] = f"{chosen.uri.removesuffix('model/')}report.html"
+        found["report"] = f"{version_prefix(chosen.uri)}report.html"
     if status.served is not None and status.served.url:
         found["model"] = status.served.url
     return found

@@ -13,6 +13,7 @@ from ..decide.rollout import not_before_all, place_of_proof
 from ..decide.workload import Place, users_place
 from ..gateways.errors import GatewayError
 from ..gateways.predictor import Answer
+from ..names import version_prefix
 from ..observation import InferenceService, Observation, Result, ServerTrouble
 from ..resource import Target, TrainAndServe
 from .results import read_checked
@@ -69,7 +70,7 @@ async def _sample(
 ) -> Mapping[str, Any] | None:
     """The sample of a version's result file, inputs and predictions, read once."""
     if target.run_id not in memory.samples:
-        prefix = target.uri.removesuffix("model/")
+        prefix = version_prefix(target.uri)
         result = await read_checked(world, resource, prefix, target.version, target.run_id)
         memory.samples = {target.run_id: result.sample if isinstance(result, Result) else None}
     return memory.samples[target.run_id]

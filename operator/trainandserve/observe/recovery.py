@@ -75,7 +75,7 @@ async def _served(world: World, seen: Observation, found: Recovery) -> Recovery:
     version, run_id = annotations.get(names.MODEL_VERSION, ""), annotations.get(names.RUN_ID, "")
     if not version.isdecimal() or not run_id or not uri.endswith("/model/"):
         return found
-    prefix = uri.removesuffix("model/")
+    prefix = names.version_prefix(uri)
     result = await _result(world, seen.resource, prefix, int(version), run_id)
     found = replace(found, last_version=max(found.last_version, int(version)))
     if result is None or result.digest != annotations.get(names.RESULT_DIGEST):

@@ -69,7 +69,7 @@ async def find_version(world: World, resource: TrainAndServe, version: int) -> S
 async def _places(world: World, resource: TrainAndServe, version: int) -> list[tuple[str, str, str | None]]:
     """Where the version may be, with its run and, where it is known, the digest of its result: what the status knows first."""
     known = [one for one in _known(resource.status) if one[0] == version]
-    places = [(uri.removesuffix("model/"), run_id, digest) for _, uri, run_id, digest in known if uri]
+    places = [(names.version_prefix(uri), run_id, digest) for _, uri, run_id, digest in known if uri]
     seen = {prefix for prefix, *_ in places}
     for number, prefix in await folders(world, resource):
         if number == version and prefix not in seen and (run_id := run_of(resource, version, prefix)):
