@@ -14,7 +14,7 @@ from typing import Any
 from .. import reasons
 from ..changes import between, fields
 from ..decide import decide
-from ..decide.rollout import percent
+from ..decide.rollout import not_before_all, percent
 from ..decide.run import active
 from ..inference_service import manifest
 from ..names import FIELD_MANAGER, FINALIZER, version_prefix
@@ -88,8 +88,7 @@ def before_users(status: Status) -> Target | None:
     """The version that all users, or most of them, are sent to."""
     if status.served is None:
         return None
-    apart = status.rollout is not None and status.rollout.stage != "Promoting"
-    return status.served.proven if apart else status.served.target
+    return status.served.proven if not_before_all(status) else status.served.target
 
 
 def _at_rest(resource: TrainAndServe, live: TrainAndServe, policy: Policy) -> Observation:
