@@ -487,6 +487,11 @@ class Spec(Model):
         return self.serving or Serving()
 
     @property
+    def rollout(self) -> RolloutPlan:
+        """The plan of rollouts with nothing set where the user wrote nothing."""
+        return self.serve.rollout or RolloutPlan()
+
+    @property
     def evaluate(self) -> Evaluation:
         """Evaluation with nothing set where the user wrote nothing."""
         return self.evaluation or Evaluation()

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from .. import reasons
 from ..observation import Measurement, Observation, Problem
 from ..plan import Note
-from ..resource import Analysis, Measured, Rollout, RolloutPlan, Served, Status
+from ..resource import Analysis, Measured, Rollout, Served, Status
 from .evidence import PROBE_PAUSE, Evidence, Weight, looked_for
 from .history import revised
 from .workload import is_knative
@@ -36,15 +36,13 @@ def asked(seen: Observation, rollout: Rollout) -> tuple[Analysis, ...]:
 
 def analysed(seen: Observation, rollout: Rollout) -> tuple[Analysis, ...]:
     """Those of them that are measured at the present stage: not in the dark where the steps of a canary follow."""
-    plan = seen.resource.spec.serve.rollout or RolloutPlan()
-    if rollout.stage == "Proving" and plan.strategy == "Canary":
+    if rollout.stage == "Proving" and seen.resource.spec.rollout.strategy == "Canary":
         return ()
     return asked(seen, rollout)
 
 
 def _written(seen: Observation) -> tuple[Analysis, ...]:
-    plan = seen.resource.spec.serve.rollout or RolloutPlan()
-    return tuple(plan.analysis or ())
+    return tuple(seen.resource.spec.rollout.analysis or ())
 
 
 def interval(seen: Observation, one: Analysis) -> timedelta:

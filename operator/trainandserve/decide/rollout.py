@@ -14,7 +14,7 @@ from ..inference_service import candidate_manifest, differs, left_over, manifest
 from ..names import candidate_service
 from ..observation import InferenceService, Observation, Problem, Unknown
 from ..plan import ApplyCandidateService, DeleteCandidateService, Plan
-from ..resource import Rollout, RolloutPlan, RolloutStage, Served, Status, Target, TrainAndServe
+from ..resource import Rollout, RolloutStage, Served, Status, Target, TrainAndServe
 from .analysis import analysis_refused, anew, asked, counted, judged, kept, said_once
 from .evidence import Weight, timed, weigh
 from .way_back import go_back
@@ -64,14 +64,13 @@ def place_of_proof(seen: Observation) -> Place:
 
 def steps(resource: TrainAndServe) -> tuple[int, ...]:
     """The percentages of the requests that a canary gets before it gets all; none without a canary."""
-    plan = resource.spec.serve.rollout or RolloutPlan()
+    plan = resource.spec.rollout
     return tuple(plan.steps or _DEFAULT_STEPS) if plan.strategy == "Canary" else ()
 
 
 def step_duration(resource: TrainAndServe) -> timedelta:
     """How long a step of a canary is held at least."""
-    plan = resource.spec.serve.rollout or RolloutPlan()
-    return plan.step_duration or _DEFAULT_STEP_DURATION
+    return resource.spec.rollout.step_duration or _DEFAULT_STEP_DURATION
 
 
 def canary_refused(seen: Observation) -> Problem | None:
