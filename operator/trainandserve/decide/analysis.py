@@ -74,9 +74,8 @@ def due(seen: Observation, now: datetime) -> tuple[Analysis, ...]:
     rollout = seen.resource.status.rollout
     if rollout is None or seen.resource.spec.suspend or analysis_refused(seen):
         return ()
-    times = {one.query: one.next_at for one in rollout.analysis or ()}
-    found = [(one, times.get(one.query)) for one in analysed(seen, rollout)]
-    return tuple(one for one, at in found if at is not None and now >= at)
+    pairs = _paired(analysed(seen, rollout), rollout)
+    return tuple(one for one, said in pairs if said.next_at is not None and now >= said.next_at)
 
 
 # --- Counting -----------------------------------------------------------------------------------------------------
@@ -84,15 +83,24 @@ def due(seen: Observation, now: datetime) -> tuple[Analysis, ...]:
 
 def counted(seen: Observation, rollout: Rollout, now: datetime) -> Rollout:
     """The rollout with what was measured in this pass. While the clock of its stage stands, measuring waits and begins anew."""
-    known = {one.query: one for one in rollout.analysis or ()}
-    wanted = [(one, known[one.query]) for one in analysed(seen, rollout) if one.query in known]
+    pairs = _paired(analysed(seen, rollout), rollout)
     if rollout.since is None:
-        found = [at_a_stage(before) for _, before in wanted]
+        found = [at_a_stage(before) for _, before in pairs]
     elif looked_for(seen, rollout):
-        found = [_counted(seen, rollout, one, before, now) for one, before in wanted]
+        found = [_counted(seen, rollout, one, before, now) for one, before in pairs]
     else:
-        found = [before for _, before in wanted]
+        found = [before for _, before in pairs]
     return rollout.changed(analysis=found or None)
+
+
+def _paired(asked: tuple[Analysis, ...], rollout: Rollout) -> list[tuple[Analysis, Measured]]:
+    """Each query with what was counted of it; those whose measuring has not begun are left out."""
+    known = _counts(rollout)
+    return [(one, known[one.query]) for one in asked if one.query in known]
+
+
+def _counts(rollout: Rollout) -> dict[str, Measured]:
+    return {one.query: one for one in rollout.analysis or ()}
 
 
 def at_a_stage(one: Measured) -> Measured:
@@ -146,8 +154,7 @@ def judged(seen: Observation, rollout: Rollout, found: Evidence, now: datetime) 
         )
     if found.weight is Weight.PROVEN or rollout.stage == "Canary":
         rollout = _begun(seen, rollout, wanted, now)
-    known = {one.query: one for one in rollout.analysis or ()}
-    pairs = [(one, known[one.query]) for one in wanted if one.query in known]
+    pairs = _paired(wanted, rollout)
     if bad := [_failure(one, said) for one, said in pairs if said.failed > (one.failure_limit or 0)]:
         return rollout, Evidence(Weight.FAILED, f"analysis: {'; '.join(bad)}")
     if found.weight is Weight.PROVEN and all(_content(rollout, one, said) for one, said in pairs):
@@ -159,7 +166,7 @@ def judged(seen: Observation, rollout: Rollout, found: Evidence, now: datetime) 
 
 
 def _begun(seen: Observation, rollout: Rollout, wanted: tuple[Analysis, ...], now: datetime) -> Rollout:
-    known = {one.query: one for one in rollout.analysis or ()}
+    known = _counts(rollout)
     found = [(one, known.get(one.query) or Measured(query=one.query)) for one in wanted]
     return rollout.changed(
         analysis=[
@@ -202,7 +209,7 @@ def _hold(rollout: Rollout, one: Analysis, said: Measured) -> str | None:
     if said.state == "Failed":
         return _failure(one, said)
     if _beyond(one, said):
-        return f"{one.query} had no answer {said.errors} times in a row: {said.message}"
+        return _no_answer(said)
     return None
 
 
@@ -214,16 +221,19 @@ def _beyond(one: Analysis, said: Measured) -> bool:
     return said.errors > limit
 
 
+def _no_answer(said: Measured) -> str:
+    return f"{said.query} had no answer {said.errors} times in a row: {said.message}"
+
+
 def inconclusive(seen: Observation, status: Status) -> Problem | None:
     """Which queries have had no answer for longer than is borne; None where all have."""
     rollout = status.rollout
     if rollout is None:
         return None
-    known = {one.query: one for one in rollout.analysis or ()}
     found = [
-        f"{one.query} had no answer {known[one.query].errors} times in a row: {known[one.query].message}"
-        for one in analysed(seen, rollout)
-        if one.query in known and known[one.query].state == "Error" and _beyond(one, known[one.query])
+        _no_answer(said)
+        for one, said in _paired(analysed(seen, rollout), rollout)
+        if said.state == "Error" and _beyond(one, said)
     ]
     if not found:
         return None

@@ -29,9 +29,14 @@ def history_limit(resource: TrainAndServe) -> int:
     return resource.spec.history_limit or _DEFAULT_HISTORY
 
 
+def entry_of(status: Status, run_id: str) -> HistoryEntry | None:
+    """What the history holds of the version that a run made; None where nothing is known of it."""
+    return next((one for one in status.history if one.run_id == run_id), None)
+
+
 def _entry(status: Status, candidate: Candidate, verdict: Verdict) -> HistoryEntry:
     """What is known of the candidate: from its verdict, from its run while that is the last one, else from before."""
-    before = next((one for one in status.history if one.run_id == candidate.run_id), None)
+    before = entry_of(status, candidate.run_id)
     entry = HistoryEntry(
         version=candidate.version,
         run_id=candidate.run_id,

@@ -13,7 +13,7 @@ from ..observation import Observation, Policy, Problem
 from ..plan import Plan, SubmitRun
 from ..resource import Candidate, Change, Run, RunKind, Status, Target, TrainAndServe, Verdict
 from .evaluation import Again, evaluation_due, undecided
-from .history import remember
+from .history import entry_of, remember
 from .run import active
 
 DEFAULT_RUN_RETRIES = 2
@@ -59,7 +59,7 @@ def made_already(resource: TrainAndServe, status: Status) -> Target | None:
     target = status.served.target if status.served else None
     if target is None or status.last_training_hash == "":
         return None
-    entry = next((one for one in status.history if one.run_id == target.run_id), None)
+    entry = entry_of(status, target.run_id)
     evaluated = entry.evaluation.training_hash if entry is not None and entry.evaluation else None
     asked = training_hash(resource.changed(status=status))
     return target if asked in (target.training_hash, evaluated) else None
@@ -151,7 +151,7 @@ def _evaluation(resource: TrainAndServe, status: Status, policy: Policy, again: 
 def _tries(status: Status, candidate: Candidate) -> int:
     """How many runs there were for a version, as far as is known: the ids of the next must be others."""
     run = status.run
-    entry = next((one for one in status.history if one.run_id == candidate.run_id), None)
+    entry = entry_of(status, candidate.run_id)
     return max(
         run.attempt if run is not None and run.version == candidate.version else 0,
         (entry.attempt or 0) if entry else 0,
