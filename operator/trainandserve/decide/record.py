@@ -8,6 +8,7 @@ from ..hashes import digest
 from ..observation import Observation
 from ..plan import Plan, WriteRecord
 from ..resource import HistoryEntry, Status
+from .history import revised
 from .run import active
 
 
@@ -33,13 +34,9 @@ def told(entry: HistoryEntry) -> str:
 def with_time_of_proof(status: Status) -> Status:
     """The history with the time at which what serves was proven."""
     served = status.served
-    if served is None or served.since is None:
+    if served is None or served.since is None or served.run_id is None:
         return status
-    history = [
-        entry.changed(served_at=served.since) if entry.run_id == served.run_id else entry
-        for entry in status.history
-    ]
-    return status.changed(history=history)
+    return revised(status, served.run_id, served_at=served.since)
 
 
 def _marked(seen: Observation, entry: HistoryEntry) -> HistoryEntry:
