@@ -10,8 +10,8 @@ import sys
 import tempfile
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -327,13 +327,23 @@ def _evaluate(given: argparse.Namespace) -> None:
         raise WrongInput("there is no data to evaluate on; give --data or --evaluation-data")
     if given.result_digest and not given.model_uri:
         raise WrongInput("--result-digest is of a version's result.json; give it with --model-uri")
-    with _at_hand(given.data) as data, _at_hand(given.evaluation_data) as other:
-        how = (given.entrypoint, given.output, other, given.parameters, incumbent, given.report)
-        if given.model_uri:
-            version = evaluate.Version(given.model_uri, given.result_digest or None)
-            evaluate.run_again(data, version, *how)
-        else:
-            evaluate.run(data, given.model, *how)
+    version: AbstractContextManager[tuple[Path, Mapping[str, Any] | None]] = (
+        evaluate.made_before(given.model_uri, given.result_digest or None)
+        if given.model_uri
+        else nullcontext((given.model, None))
+    )
+    with _at_hand(given.data) as data, _at_hand(given.evaluation_data) as other, version as (model, training):
+        evaluate.run(
+            data,
+            model,
+            given.entrypoint,
+            given.output,
+            other,
+            given.parameters,
+            incumbent,
+            given.report,
+            training,
+        )
 
 
 def _export(given: argparse.Namespace) -> None:

@@ -1,12 +1,13 @@
 """The evaluate step: the new model's metrics, and the serving one's on the same data."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import data, output, recipe, result, saved_model, stored
+from trainer import data, output, recipe, result, saved_model, versions
 from trainer.dataset import DataSet
 from trainer.errors import Unavailable, WrongInput, one_sentence
 from trainer.judgement import Judgement, comparison, judge
@@ -27,45 +28,26 @@ class Incumbent:
     uri: str
 
 
-@dataclass(frozen=True)
-class Version:
-    """A version that was made before; `uri` is its …/model/, `digest` the SHA-256 that its result file must have."""
+@contextmanager
+def made_before(uri: str, digest: str | None = None) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield the model and the lineage of a version that lies where export put it. It is held to its own result first.
 
-    uri: str
-    digest: str | None = None
-
-
-def run_again(
-    data_dir: Path | None,
-    version: Version,
-    entrypoint: str,
-    output_file: Path,
-    evaluation_data: Path | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    incumbent: Incumbent | None = None,
-    report_file: Path | None = None,
-) -> None:
-    """As `run`, of a version that lies where export put it. It is held to its own result first.
+    Parameters
+    ----------
+    uri
+        Its …/model/.
+    digest
+        SHA-256 that its result file must have, in hexadecimal; None: any.
 
     Raises
     ------
     WrongInput
-        As `run`; or if its files are not those that its result lists ("ModelChanged: …").
+        If its files are not those that its result lists ("ModelChanged: …").
     """
     with tempfile.TemporaryDirectory(prefix="trainer-version-") as folder:
-        model_dir, made = stored.checked(version.uri, Path(folder), version.digest)
+        model_dir, made = versions.checked(uri, Path(folder), digest)
         say(f"version {made.get('version')} is what its {result.NAME} says")
-        run(
-            data_dir,
-            model_dir,
-            entrypoint,
-            output_file,
-            evaluation_data,
-            parameters,
-            incumbent,
-            report_file,
-            made.get("lineage") or {},
-        )
+        yield model_dir, made.get("lineage") or {}
 
 
 def run(
@@ -154,7 +136,7 @@ def _incumbent(
     judged = None
     with tempfile.TemporaryDirectory(prefix="trainer-incumbent-") as folder:
         try:
-            judged = judge(loaded, stored.fetched(incumbent.uri, Path(folder)), found)
+            judged = judge(loaded, versions.fetched(incumbent.uri, Path(folder)), found)
             told.update(metrics=judged.metrics, intervals=judged.intervals)
             say(f"serving now: {_told(judged)}")
         except Unavailable:
