@@ -1,18 +1,38 @@
-"""A version that lies where export put it: its model is copied, and held to the result beside it where that is asked for."""
+"""Versions that lie where export put them: is one there already, and is its model what the result beside it says?"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from trainer import result
 from trainer.errors import WrongInput
-from trainer.storage import PARALLEL, place, sha256
+from trainer.storage import PARALLEL, Place, place, sha256
 
 FOLDER = "model/"
 """Where a version's models lie below its prefix."""
+
+
+def already_there(target: Place, name: str, same: Callable[[Mapping[str, Any]], bool]) -> bool:
+    """Tell whether a file that is written once lies at `target`, and says the `same`.
+
+    Raises
+    ------
+    WrongInput
+        If another one lies there.
+    """
+    content = target.read(name)
+    if content is None:
+        return False
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and same(found):
+        return True
+    raise WrongInput(f"{target.uri} already holds another {name}; it is written once: use a new prefix")
 
 
 def fetched(uri: str, folder: Path) -> Path:

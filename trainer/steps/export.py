@@ -4,16 +4,17 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trainer import output, result
+from trainer import output, result, versions
 from trainer.digest import StoredObject
 from trainer.errors import WrongInput, one_sentence, redacted
 from trainer.progress import say
 from trainer.report import page
 from trainer.steps import download, train
-from trainer.storage import PARALLEL, Place, place, sha256
+from trainer.storage import PARALLEL, place, sha256
 
 REPORT = "report.html"
 
@@ -51,7 +52,8 @@ def run(
     target = place(destination if destination.endswith("/") else destination + "/")
     files = _model_files(model_dir, version.number)
     told = _told(version, model_dir, evaluation_file, data_dir, evaluation_data)
-    if _already_there(target, {**told, "manifest": _manifest(files, _not_stored(files))}):
+    planned = {**told, "manifest": _manifest(files, _not_stored(files))}
+    if versions.already_there(target, result.NAME, partial(_same, planned)):
         say(f"{target.uri}{result.NAME} is there already and says the same")
         return
     say(f"uploading {len(files)} files to {target.uri}model/{version.number}/")
@@ -139,17 +141,5 @@ def _lineage(version: Version, training: Mapping[str, Any]) -> dict[str, Any]:
     return {**lineage, **{name: value for name, value in asked.items() if value}}
 
 
-def _already_there(target: Place, told: Mapping[str, Any]) -> bool:
-    content = target.read(result.NAME)
-    if content is None:
-        return False
-    try:
-        found = json.loads(content)
-    except ValueError:
-        found = None
-    wanted = json.loads(result.fitting(told))
-    if isinstance(found, dict) and result.same(found, wanted):
-        return True
-    raise WrongInput(
-        f"{target.uri} already holds another {result.NAME}; a version is written once: use a new prefix"
-    )
+def _same(planned: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    return result.same(found, json.loads(result.fitting(planned)))

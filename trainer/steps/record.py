@@ -1,16 +1,15 @@
 """The record step: an evaluation of a version that exists already, beside it; the version's own result stays as it is."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trainer import output, result
-from trainer.errors import WrongInput
+from trainer import output, result, versions
 from trainer.progress import say
 from trainer.steps import download, export
-from trainer.storage import Place, place
+from trainer.storage import place
 
 NAME = "evaluation.json"
 
@@ -59,7 +58,7 @@ def run(
         If there are no metrics, or another run's evaluation is there.
     """
     target = place(destination if destination.endswith("/") else destination + "/")
-    if _already_there(target, evaluation):
+    if versions.already_there(target, NAME, partial(_same, evaluation)):
         say(f"{target.uri}{NAME} is there already")
         return
     told = _told(evaluation_file, evaluation, data_dir, evaluation_data)
@@ -80,28 +79,15 @@ def _told(
         "evaluates": evaluation.evaluates,
         **export.measured(evaluation_file),
     }
-    for name, value in (
-        ("resultDigest", evaluation.result_digest),
-        ("trainingHash", evaluation.training_hash),
-    ):
-        told.update({name: value} if value else {})
-    for name, folder in (("data", data_dir), ("evaluationData", evaluation_data)):
-        told.update({name: output.record(folder, download.RECORD)} if folder else {})
-    return told
+    asked = {"resultDigest": evaluation.result_digest, "trainingHash": evaluation.training_hash}
+    folders = {"data": data_dir, "evaluationData": evaluation_data}
+    return {
+        **told,
+        **{name: value for name, value in asked.items() if value},
+        **{name: output.record(folder, download.RECORD) for name, folder in folders.items() if folder},
+    }
 
 
-def _already_there(target: Place, evaluation: Evaluation) -> bool:
-    content = target.read(NAME)
-    if content is None:
-        return False
-    try:
-        found: Mapping[str, Any] = json.loads(content)
-        if (found["uid"], found["version"], found["runId"]) == (
-            evaluation.uid,
-            evaluation.number,
-            evaluation.run_id,
-        ):
-            return True
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise WrongInput(f"{target.uri} already holds another {NAME}; it is written once: use a new prefix")
+def _same(evaluation: Evaluation, found: Mapping[str, Any]) -> bool:
+    wanted = {"uid": evaluation.uid, "version": evaluation.number, "runId": evaluation.run_id}
+    return {name: found.get(name) for name in wanted} == wanted
