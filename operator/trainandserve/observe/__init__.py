@@ -28,8 +28,8 @@ from ..observation import (
 )
 from ..resource import TrainAndServe
 from .analysis import measure
-from .predictions import probe
 from .preflight import preflight
+from .probe import probe
 from .recovery import recover
 from .results import read_checked, read_evaluation
 from .troubles import run_pods, server_pods, server_trouble

@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..agreement import disagreement
 from ..decide.rollout import not_before_all, place_of_proof
 from ..decide.workload import Place, users_place
 from ..gateways.errors import GatewayError
 from ..gateways.predictor import Answer
 from ..names import version_prefix
 from ..observation import InferenceService, Observation, Result, ServerTrouble
+from ..predictions import disagreement
 from ..resource import Target, TrainAndServe
 from .results import read_checked
 from .troubles import restarts, server_pods, server_trouble

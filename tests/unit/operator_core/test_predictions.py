@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainandserve.agreement import disagreement
+from trainandserve.predictions import disagreement
 
 SAME: list[tuple[Any, Any]] = [
     ([0.1, 0.7, 0.2], [0.1, 0.7, 0.2]),
