@@ -76,7 +76,7 @@ def audit(log: Path, folder: Path, resources: Sequence[str] = ()) -> list[str]:
     Parameters
     ----------
     resources
-        Of the core group; requests for others are not written. None: all are.
+        Of the core group; requests for others are not written. Empty: all are.
     """
     policy = folder / "audit-policy.json"
     *others, last = AUDIT_POLICY["rules"]

@@ -24,7 +24,8 @@ from .world import Memory, World
 async def probe(world: World, seen: Observation, memory: Memory, now: datetime) -> dict[str, object]:
     """Ask for predictions where the target is to be proven, and look at its pods; the observation's fields."""
     target = seen.resource.status.served.target if seen.resource.status.served else None
-    place, service = place_of_proof(seen), place_of_proof(seen).service
+    place = place_of_proof(seen)
+    service = place.service
     if target is None or not isinstance(service, InferenceService):
         return {}
     sample = await _sample(world, seen.resource, target, memory)
