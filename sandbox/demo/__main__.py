@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 
-from sandbox.demo.playing import SETTINGS, played
+from sandbox.demo.playing import played, set_up
 from sandbox.demo.screen import Screen
 from sandbox.demo.story import Story
-from sandbox.platform import platform
-from sandbox.session import working_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,11 +23,7 @@ def _play(screen: Screen, rate: float) -> None:
         "A model's way from data to traffic: a real Kubernetes API server, stand-ins for Kubeflow Pipelines"
     )
     screen.say("and KServe, an S3 server and the operator, each a process on this machine.")
-    with working_folder("demo") as folder, contextlib.ExitStack() as parts:
-        with screen.act("The platform"):
-            since = screen.seconds
-            starting = platform(folder, say=lambda part: screen.progress(part, since), settings=SETTINGS)
-            running = parts.enter_context(starting)
+    with set_up(screen, "demo") as running:
         Story(running, screen, rate).play()
 
 

@@ -71,6 +71,13 @@ class Stage:
             self.body["spec"][section] = kept  # a section that is left empty is refused as null
         self.apply()
 
+    def first_version(self) -> str:
+        """Apply the resource, wait until version 1 serves, and return the address of its predictions."""
+        self.apply()
+        body = self.until_serves(1)
+        self.show(body)
+        return str(body["status"]["served"]["url"])
+
     def until_serves(self, version: int) -> Body:
         """Wait until a version is proven to serve and nothing is to do."""
         return self.watcher.until(f"version {version} serves", serves(version), self.seconds)
@@ -117,7 +124,7 @@ class Stage:
     def stream(
         self, url: str, rate: float, version_of: Callable[[str], int | None] = lambda pod: None
     ) -> RequestStream:
-        """Requests with the held-out images, so many a second.
+        """Requests with the held-out images, so many a second, which is said.
 
         Parameters
         ----------
@@ -132,6 +139,9 @@ class Stage:
                 raise PredictionError(f"not a list of probabilities: {str(found)[:100]}")
             return Reply(found, version_of(answer.pod))
 
+        self.screen.say(
+            f"\nFrom here on, {rate:g} prediction requests a second, through everything that follows."
+        )
         images, labels = held_out(self.data)
         return RequestStream(
             predicted,

@@ -59,9 +59,6 @@ class Story:
         with screen.act("Real held-out images to the served model"):
             self._predictions(url)
         stream = stage.stream(url, self.rate)
-        screen.say(
-            f"\nFrom here on, {self.rate:g} prediction requests a second, through everything that follows."
-        )
         with stream:
             with screen.act(f"Other parameters: kubectl apply, with training.parameters {written(BETTER)}"):
                 self._next_version(2, parameters=BETTER, stream=stream)
@@ -79,10 +76,7 @@ class Story:
     def _first_version(self) -> str:
         text = EXAMPLE.read_text()
         self.screen.say("\n".join(f"  | {line}" for line in text.splitlines() if not line.startswith("#")))
-        self._stage.apply()
-        body = self._stage.until_serves(1)
-        self._stage.show(body)
-        return str(body["status"]["served"]["url"])
+        return self._stage.first_version()
 
     def _next_version(
         self, version: int, stream: RequestStream, parameters: Mapping[str, Any] | None = None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 
-from sandbox.demo.playing import SETTINGS, played
+from sandbox.demo.playing import SETTINGS, played, set_up
 from sandbox.demo.rollout.knative import KnativeMode
 from sandbox.demo.rollout.part import Part
 from sandbox.demo.rollout.standard import StandardMode
 from sandbox.demo.screen import Screen
-from sandbox.platform import START_SECONDS, Platform, platform
-from sandbox.session import working_folder
+from sandbox.platform import START_SECONDS, Platform
 
 # Each of the two parts proves some ten times that a version serves: 10 s each, as usual, would be more than the rest.
 _SETTINGS = SETTINGS | {"TAS_PROOF_DURATION": "5s"}
@@ -37,17 +35,7 @@ def _play(screen: Screen, rate: float, chosen: Sequence[type[Part]]) -> None:
     screen.say(
         "Kubeflow Pipelines and KServe, an S3 server and the operator, each a process on this machine."
     )
-    with working_folder("demo-rollout") as folder, contextlib.ExitStack() as parts:
-        with screen.act("The platform"):
-            since = screen.seconds
-            starting = platform(
-                folder,
-                say=lambda part: screen.progress(part, since),
-                operator=False,
-                knative=True,
-                settings=_SETTINGS,
-            )
-            running = parts.enter_context(starting)
+    with set_up(screen, "demo-rollout", operator=False, knative=True, settings=_SETTINGS) as running:
         for part in chosen:
             _play_part(running, screen, rate, part)
 

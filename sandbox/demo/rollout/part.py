@@ -82,9 +82,6 @@ class Part(ABC):
         with self._act("Version 1, on real handwriting"):
             url = self._first_version()
         stream = stage.stream(url, self.rate, Versions(stage.resources).of)
-        self.screen.say(
-            f"\nFrom here on, {self.rate:g} prediction requests a second, through everything that follows."
-        )
         with stream:
             with self._act(f"A worse version 2: training.parameters {written(WORSE)}"):
                 self._worse_version()
@@ -125,10 +122,7 @@ class Part(ABC):
         text = yaml.safe_dump(self.stage.body, sort_keys=False, default_flow_style=None)
         self.screen.say("\n".join(f"  | {line}" for line in text.splitlines()))
         self.writes.start()
-        self.stage.apply()
-        body = self.stage.until_serves(1)
-        self.stage.show(body)
-        return str(body["status"]["served"]["url"])
+        return self.stage.first_version()
 
     def _worse_version(self) -> None:
         before = len(self.writes.all)
