@@ -155,16 +155,28 @@ def wait(resources: Resources, name: str, say: Callable[[str], None]) -> str:
     while True:
         body = resources.get(name)
         status = body.get("status", {})
-        found = {one["type"]: one for one in status.get("conditions", [])}
-        if status.get("observedGeneration") == body["metadata"]["generation"]:
-            if (stalled := found.get("Stalled", {})).get("status") == "True":
+        if is_seen(body):
+            ready, stalled = condition(status, "Ready"), condition(status, "Stalled")
+            if stalled.get("status") == "True":
                 raise GaveUp(f"{name}: {stalled['message']}")
-            if status.get("phase") == "Serving" and (ready := found.get("Ready", {})).get("status") == "True":
+            if status.get("phase") == "Serving" and ready.get("status") == "True":
                 return f"{name}: {ready['message']}"
-            words = (found.get("Reconciling") or found.get("Ready") or {}).get("message", "")
+            words = (condition(status, "Reconciling") or ready).get("message", "")
             if (line := f"{status.get('phase')}  {words}") != said:
                 say(said := line)
         time.sleep(_LOOK_SECONDS)
+
+
+def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, str]:
+    """One condition of a resource's status; empty if it is not there."""
+    found = (one for one in status.get("conditions", []) if one["type"] == kind)
+    empty: Mapping[str, str] = {}
+    return next(found, empty)
+
+
+def is_seen(body: Mapping[str, Any]) -> bool:
+    """Whether a resource's status speaks of its present specification."""
+    return bool(body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.client import Resources
+from sandbox.client import Resources, condition, is_seen
 from sandbox.demo.screen import Screen
 
 POLL_SECONDS = 0.25
@@ -60,10 +60,10 @@ class Watcher:
             for observer in self.observers:
                 observer(body, asked)
             status = body.get("status", {})
-            if _is_seen(body) and reached(status):
+            if is_seen(body) and reached(status):
                 return body
             self.screen.progress(progress(status), since)
-            if _is_seen(body) and (stalled := condition(status, "Stalled")).get("status") == "True":
+            if is_seen(body) and (stalled := condition(status, "Stalled")).get("status") == "True":
                 raise DemoError(f"waited until {what}, but the operator gave up: {stalled['message']}")
             if self.screen.seconds - since > timeout:
                 raise DemoError(
@@ -124,20 +124,9 @@ def progress(status: Body) -> str:
     return f"{status.get('phase', 'Pending')}  {words.get('message', 'not seen by the operator yet')}"
 
 
-def condition(status: Body, kind: str) -> Mapping[str, str]:
-    """One condition; empty if it is not there."""
-    found = (c for c in status.get("conditions", []) if c["type"] == kind)
-    empty: Mapping[str, str] = {}
-    return next(found, empty)
-
-
 def findings(status: Body) -> str:
     """All conditions, one line each."""
     lines = [
         f"  {c['type']}={c['status']} {c['reason']}: {c['message']}" for c in status.get("conditions", [])
     ]
     return "\n".join(lines) or "  nothing: it has not seen the resource"
-
-
-def _is_seen(body: Body) -> bool:
-    return bool(body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"])
