@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from PIL import Image
 
 from tests.unit.builders import a_situation
 from tests.unit.cli.standing import Shell, body
+from tests.unit.http_servers import Quiet, serving
 from trainandserve.cli.errors import WrongInput
 from trainandserve.cli.pictures import instances, parse_shape, shape_of
 from trainandserve.cli.predicting import likeliest
@@ -54,7 +54,7 @@ class ModelServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class Asked(BaseHTTPRequestHandler):
+class Asked(Quiet):
     server: ModelServer
 
     def do_GET(self) -> None:
@@ -72,18 +72,11 @@ class Asked(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
 
 @pytest.fixture
 def server() -> Iterator[ModelServer]:
-    with ModelServer((-1, 2, 3, 1)) as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(ModelServer((-1, 2, 3, 1))) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def served_at(shell: Shell, url: str) -> None:

@@ -6,7 +6,6 @@ import http.server
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from sandbox.controlplane.binaries import find_or_build
 from sandbox.controlplane.cache import cache_folder, keep, kept, locked
 from sandbox.controlplane.golang import Go, GoError
 from sandbox.controlplane.versions import API_SERVER, CONTROLLER_MANAGER, ETCD, KUBERNETES_VERSION, PROGRAMS
+from tests.unit.http_servers import Quiet, serving
 
 ROOT = Path(__file__).parents[3]
 
@@ -183,20 +183,15 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for name in (API_SERVER, CONTROLLER_MANAGER):
             tar.add(program(tmp_path / "made" / name, "released"), f"kubernetes/server/bin/{name}")
     handler = functools.partial(_QuietHandler, directory=str(archive.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         monkeypatch.setattr(release, "URL", f"http://127.0.0.1:{server.server_port}/{{machine}}.tar.gz")
         monkeypatch.setattr(release, "SHA512", {"amd64": hashlib.sha512(archive.read_bytes()).hexdigest()})
         monkeypatch.setattr(binaries, "_machine", lambda: "amd64")
         yield archive
-        server.shutdown()
-        thread.join()
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+class _QuietHandler(Quiet, http.server.SimpleHTTPRequestHandler):
+    """Gives files."""
 
 
 def test_a_release_saves_all_but_the_build_of_etcd(go: FakeGo, released: Path) -> None:

@@ -2,7 +2,7 @@ import io
 import json
 import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from sandbox.demo.screen import Screen
 from sandbox.demo.waiting import DemoError, Watcher, findings, judged, progress, serves, taken_back
 from sandbox.digits import held_out, write_digits
 from sandbox.kserve import proxy
+from tests.unit.http_servers import Quiet, serving
 
 
 def test_a_table_looks_as_kubectl_prints_it():
@@ -155,7 +156,7 @@ def answering():
     """A model server that answers every request with what `answers` holds."""
     answers = {"status": 200, "body": b"{}"}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_POST(self):
             answers["asked"] = self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(answers["status"])
@@ -164,15 +165,8 @@ def answering():
             self.end_headers()
             self.wfile.write(answers["body"])
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", answers
-    server.shutdown()
-    thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        yield f"http://127.0.0.1:{server.server_port}", answers
     server.server_close()
 
 

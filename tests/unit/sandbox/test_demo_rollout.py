@@ -1,6 +1,5 @@
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from sandbox.demo.rollout.versions import Versions
 from sandbox.demo.rollout.wears_out import _wrap
 from sandbox.demo.rollout.writes import Write, Writes
 from sandbox.demo.waiting import DemoError
+from tests.unit.http_servers import Quiet, serving
 
 
 def canary(version, step, traffic):
@@ -132,7 +132,7 @@ def server():
     """An API server that answers every GET with what `answers` holds, line by line."""
     answers = {"status": 200, "lines": [], "asked": []}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self):
             answers["asked"].append(self.path)
             self.send_response(answers["status"])
@@ -140,16 +140,8 @@ def server():
             for line in answers["lines"]:
                 self.wfile.write(json.dumps(line).encode() + b"\n")
 
-        def log_message(self, *args):
-            pass
-
-    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=found.serve_forever, args=(0.01,))
-    thread.start()
-    yield Rest(f"http://127.0.0.1:{found.server_port}"), answers
-    found.shutdown()
-    thread.join()
-    found.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as found:
+        yield Rest(f"http://127.0.0.1:{found.server_port}"), answers
 
 
 class InNamespace:
