@@ -28,6 +28,10 @@ class Storage:
     def key(self, uri: str) -> str:
         return uri.removeprefix(f"s3://{self.bucket}/")
 
+    def beside(self, uri: str, name: str) -> str:
+        """Key of a file of a version, which lies beside its model, by the model's address."""
+        return self.key(uri).removesuffix("model/") + name
+
     def put(self, prefix: str, key: str, content: bytes) -> dict[str, Any]:
         """Write an object; its entry in a manifest."""
         answer = self._client.put_object(Bucket=self.bucket, Key=prefix + key, Body=content)

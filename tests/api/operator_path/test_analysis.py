@@ -70,6 +70,6 @@ async def test_a_canary_goes_on_by_good_measurements_and_back_by_a_bad_one(
         assert traffic.failures == [] and set(traffic.versions[-5:]) == {2}
         assert 3 in traffic.versions, "it was before users, and left them by itself"
         entry = status["history"][0]
-        record = site.storage.get(site.storage.key(entry["uri"]).removesuffix("model/") + "version.json")
+        record = site.storage.get(site.storage.beside(entry["uri"], "version.json"))
         assert json.loads(record)["analysis"] == entry["analysis"]
         await site.check()

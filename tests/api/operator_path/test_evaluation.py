@@ -69,7 +69,7 @@ def _compared(status: Json) -> tuple[int, int, float]:
 
 
 def _result(site: Site, status: Json) -> str:
-    return site.storage.key(status["candidate"]["uri"]).removesuffix("model/") + "result.json"
+    return site.storage.beside(status["candidate"]["uri"], "result.json")
 
 
 def _kinds(site: Site) -> list[str]:

@@ -92,7 +92,7 @@ async def test_after_a_version_that_could_not_be_served(shared: Site) -> None:
     await shared.apply("crashed", training={"parameters": {"epochs": 2}})
     await shared.settles("crashed", ModelAccepted="False/FailedToServe", Ready="True/FailedToServe")
     status = await shared.serves("crashed", 1)
-    record = shared.storage.key(status["candidate"]["uri"]).removesuffix("model/") + "version.json"
+    record = shared.storage.beside(status["candidate"]["uri"], "version.json")
     await until(lambda: json.loads(shared.storage.get(record))["verdict"] == "FailedToServe")
     service = await shared.service("crashed")
     history = (await shared.status("crashed"))["history"]

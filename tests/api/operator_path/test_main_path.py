@@ -45,7 +45,7 @@ async def test_a_resource_is_trained_judged_and_served(either: Site) -> None:
 
 def _recorded(site: Site, served: Json) -> bool:
     """Whether the record beside the model tells where it comes from and that it was proven."""
-    key = site.storage.key(served["uri"]).removesuffix("model/") + "version.json"
+    key = site.storage.beside(served["uri"], "version.json")
     record = json.loads(site.storage.get(key))
     assert (record["verdict"], record["runId"], record["trigger"]) == (
         "Accepted",

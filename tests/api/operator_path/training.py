@@ -114,7 +114,7 @@ class Training:
     def _evaluate_again(self, submitted: SubmittedRun) -> None:
         """Beside the version: what it was found to be when it was trained, and what the one that serves was."""
         given = submitted.parameters
-        made = self._storage.get(self._storage.key(given["model_uri"]).removesuffix("model/") + result.NAME)
+        made = self._storage.get(self._storage.beside(given["model_uri"], result.NAME))
         told = {
             "schemaVersion": result.SCHEMA_VERSION,
             "uid": given["uid"],
@@ -131,7 +131,7 @@ class Training:
 
     def _incumbent(self, version: int, uri: str) -> dict[str, Any]:
         """The version that serves, on the same data: here, what it was when it was trained."""
-        content = self._storage.get(self._storage.key(uri).removesuffix("model/") + result.NAME)
+        content = self._storage.get(self._storage.beside(uri, result.NAME))
         return {"version": version, "uri": uri, "metrics": json.loads(content)["metrics"]}
 
 
