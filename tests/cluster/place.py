@@ -21,7 +21,7 @@ from tests.cluster.pipelines import AUDIENCE, Pipelines, Run
 from tests.cluster.predictor import Client, Way
 from tests.cluster.program import Program
 from tests.cluster.settings import Settings, kubeconfig
-from tests.harness.api import OURS, PATIENCE, SERVICES, WORKFLOWS, Api, ApiRefused, Json, until
+from tests.harness.api import OURS, PATIENCE, SERVICES, WORKFLOWS, Api, ApiRefused, Json
 from tests.harness.namespace import Namespace, message, served, told
 from tests.harness.process import OperatorProcess
 from tests.harness.proxy import Proxy
@@ -256,16 +256,6 @@ class Place(Namespace):
             "spec": {key: plain.get(key, {}) | spec.get(key, {}) for key in plain | spec},
         }
         return await self.applied(body)
-
-    async def status_with(self, name: str, holds: Any, seconds: float | None = None) -> Json:
-        """Wait for a status of which something is true."""
-
-        async def found() -> Json | None:
-            status = await self.status(name)
-            return status if holds(status) else None
-
-        found_in = await until(found, seconds or self.seconds, lambda: self.status(name), self.every)
-        return dict(found_in)
 
     async def serves(self, name: str, version: int, seconds: float | None = None) -> Json:
         """Wait until a version is proven to serve and nothing is under way; the status. One that cannot come is not waited for."""

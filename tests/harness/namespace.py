@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.harness.api import APPLY, MERGE, OURS, SERVICES, WORKFLOWS, Api, Json, until
 from trainandserve.decide.record import told as what_is_told
 from trainandserve.resource import HistoryEntry
@@ -81,26 +83,34 @@ class Namespace:
     async def reasons(self, name: str) -> list[str]:
         return [event["reason"] for event in await self.events(name)]
 
+    async def status_with(
+        self, name: str, holds: Callable[[Json], bool], seconds: float | None = None
+    ) -> Json:
+        """Wait for a status of which something is true; the status."""
+
+        async def found() -> Json | None:
+            status = await self.status(name)
+            return status if holds(status) else None
+
+        status: Json = await until(found, seconds or self.seconds, lambda: self.status(name), self.every)
+        return status
+
     async def settles(self, name: str, seconds: float | None = None, **conditions: str) -> Json:
         """Wait for conditions, each ``Ready="True/Serving"``; an empty text waits until there is none. The status."""
 
-        async def holds() -> Json | None:
-            status = await self.status(name)
+        def holds(status: Json) -> bool:
             found = told(status)
-            fits = all(_fits(found.get(kind, ""), wanted) for kind, wanted in conditions.items())
-            return status if fits else None
+            return all(_fits(found.get(kind, ""), wanted) for kind, wanted in conditions.items())
 
-        return await until(holds, seconds or self.seconds, lambda: self.status(name), self.every) or {}
+        return await self.status_with(name, holds, seconds)
 
     async def serves(self, name: str, version: int, seconds: float | None = None) -> Json:
         """Wait until a version is proven to serve, nothing is under way and its record is written; the status."""
 
-        async def holds() -> Json | None:
-            status = await self.status(name)
-            done = served(status) == version and status["phase"] == "Serving" and recorded(status)
-            return status if done else None
+        def holds(status: Json) -> bool:
+            return served(status) == version and status["phase"] == "Serving" and recorded(status)
 
-        return await until(holds, seconds or self.seconds, lambda: self.status(name), self.every) or {}
+        return await self.status_with(name, holds, seconds)
 
 
 def told(status: Json) -> dict[str, str]:

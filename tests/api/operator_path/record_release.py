@@ -103,11 +103,7 @@ async def _every_phase(site: Release) -> None:
 
 
 async def _becomes(site: Release, name: str, holds: Callable[[Json], bool]) -> None:
-    async def is_so() -> bool:
-        status = await site.status(name)
-        return "phase" in status and holds(status)
-
-    await until(is_so, what=lambda: site.status(name))
+    await site.status_with(name, lambda status: "phase" in status and holds(status))
 
 
 def _rejected(status: Json) -> bool:

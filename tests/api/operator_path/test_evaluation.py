@@ -34,7 +34,7 @@ async def test_a_waiting_version_is_compared_with_the_one_a_pin_brought_back_and
     result = shared.storage.get(_result(shared, first))
 
     await shared.apply(NAME, **SPEC, serving={"pinnedVersion": 1})
-    status = await until(lambda: _waits(shared, 1), what=lambda: shared.status(NAME))
+    status = await shared.status_with(NAME, lambda status: _waits(status, 1))
     assert served(status) == 1
     assert _compared(status) == (3, 1, 0.8)
     assert status["run"]["kind"] == "Evaluate"
@@ -56,7 +56,7 @@ async def test_a_waiting_version_is_compared_with_the_one_a_pin_brought_back_and
     await asyncio.to_thread(shared.storage.put, "data/held-out/", "test.bin", b"2")
     other = {**BOUND, "data": {"uri": shared.storage.uri("data/held-out/")}}
     await shared.apply(NAME, **{**SPEC, "evaluation": other})
-    status = await until(lambda: _evaluated_alone(shared), what=lambda: shared.status(NAME))
+    status = await shared.status_with(NAME, _evaluated_alone)
     assert (served(status), status["candidate"]["version"], status["lastVersion"]) == (3, 3, 3)
     await shared.settles(NAME, Ready="True/Serving")
     assert _kinds(shared) == ["train", "train", "train", "evaluate", "evaluate"]
@@ -78,18 +78,15 @@ def _kinds(site: Site) -> list[str]:
     return ["train" if "train" in one else "evaluate" for one in tasks]
 
 
-async def _waits(site: Site, incumbent: int) -> Json | None:
-    status = await site.status(NAME)
+def _waits(status: Json, incumbent: int) -> bool:
     candidate = status["candidate"]
     compared = (candidate.get("incumbent") or {}).get("version")
-    done = candidate["verdict"]["reason"] == "AwaitingApproval" and compared == incumbent
-    return status if done else None
+    return candidate["verdict"]["reason"] == "AwaitingApproval" and compared == incumbent
 
 
-async def _evaluated_alone(site: Site) -> Json | None:
-    status = await site.status(NAME)
+def _evaluated_alone(status: Json) -> bool:
     alone = "incumbent" not in status["candidate"] and status["run"]["state"] == "Succeeded"
-    return status if alone and status["lastTrainingHash"] == status["run"]["trainingHash"] else None
+    return alone and status["lastTrainingHash"] == status["run"]["trainingHash"]
 
 
 async def _tokens(site: Site) -> list[str]:
