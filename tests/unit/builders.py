@@ -19,8 +19,10 @@ from trainandserve.observation import (
     InferenceService,
     KfpRun,
     Observation,
+    Pace,
     Policy,
     Preflight,
+    Probe,
     Problem,
     Result,
     Step,
@@ -146,6 +148,11 @@ def a_deployment(version: int | None, *, available: int = 1, **fields: Any) -> D
 def rolling_deployment(version: int, *, available: int = 1) -> Deployment:
     """A Deployment of that version whose new pod is not ready; `available` pods of the template before are."""
     return a_deployment(version, available=available, replicas=available + 1)
+
+
+def answering(ago: float = 10, pace: Pace | None = None) -> Probe:
+    """The model server that is looked at answers predictions since so many seconds ago."""
+    return Probe("answering", NOW - seconds(ago), pace=pace)
 
 
 @dataclass(frozen=True)

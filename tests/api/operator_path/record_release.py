@@ -16,10 +16,11 @@ import yaml
 
 from tests.api.bad_resources import good_resource
 from tests.api.conftest import OUR_CRDS
-from tests.api.operator_path.release import DEPLOYMENTS, RELEASES, SETTINGS, Release
+from tests.api.operator_path.release import DEPLOYMENTS, SETTINGS, Release
 from tests.api.operator_path.site import Ground, told
 from tests.api.operator_path.training import Lesson
 from tests.harness.api import APPLY, OURS, SERVICES, WORKFLOWS, Json, until
+from tests.unit.upgrade.stored import RELEASES
 
 VERSION = "0.1.0"
 

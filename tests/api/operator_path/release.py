@@ -12,7 +12,6 @@ import json
 import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,8 +21,8 @@ from sandbox.kfp import Pace as KfpPace
 from sandbox.kfp.rows import RunRow
 from tests.api.operator_path.site import Ground, Site
 from tests.harness.api import WORKFLOWS, Api, Json
+from tests.unit.upgrade.stored import RELEASES
 
-RELEASES = Path(__file__).parents[2] / "data" / "releases"
 NAMESPACE = "recorded"
 """Its name is in the data's addresses, and so in the hashes."""
 SETTINGS = {

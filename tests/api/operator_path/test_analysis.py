@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.platform import QUERIES
 from sandbox.prometheus import Monitor
 from tests.api.operator_path.conftest import Sites
 from tests.api.operator_path.site import message
 from tests.api.operator_path.traffic import Traffic
 from tests.api.operator_path.training import Lesson
 
-QUERIES = Path(__file__).parents[3] / "examples" / "analysis" / "queries.yaml"
 DRIFT = """
 drift:
   query: max(drift{namespace="{namespace}", pod=~"{pods}"})

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.operator_path.release import RELEASES, SETTINGS, STORED, Restored
+from tests.api.operator_path.release import SETTINGS, STORED, Restored
 from tests.api.operator_path.site import Ground
 from tests.harness.api import OURS, SERVICES, Json, until
 from tests.harness.process import OperatorProcess
-from tests.unit.upgrade.stored import lost
+from tests.unit.upgrade.stored import RELEASES, lost
 
 PASSES = 3
 

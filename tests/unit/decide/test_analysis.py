@@ -12,12 +12,12 @@ from tests.unit.builders import (
     Situation,
     a_deployment,
     a_situation,
+    answering,
     at,
     run_id,
     seconds,
 )
 from tests.unit.decide.table import Row, follows, row, table
-from trainandserve.decide import decide
 from trainandserve.decide.history import remember
 from trainandserve.decide.looks import Known, Look, first_looks
 from trainandserve.observation import Measurement, Observation, Policy, Probe
@@ -40,9 +40,6 @@ class Measuring(Situation):
 
     def observation(self) -> Observation:
         return replace(super().observation(), policy=self.policy)
-
-    def decide(self) -> Any:
-        return decide(self.observation(), self.now)
 
 
 class Unconfigured(Measuring):
@@ -67,14 +64,10 @@ def asks(strategy: str = "Canary", **analysis: Any) -> dict[str, Any]:
     return {"rollout": {"strategy": strategy, **steps, "analysis": [one]}}
 
 
-def answering() -> Probe:
-    return Probe("answering", NOW - seconds(60))
-
-
 def started(strategy: str = "Canary", **analysis: Any) -> Situation:
     """Version 1 serves in Knative mode, and version 2 was accepted."""
     first = a_situation(serving=asks(strategy, **analysis)).sees(preflight=None).judged(1).serving(1)
-    return first.split({1: 100}, asks=1).judged(2).sees(probe=answering())
+    return first.split({1: 100}, asks=1).judged(2).sees(probe=answering(60))
 
 
 def said(state: str | None = None, *, due: float | None = 0, **fields: Any) -> Measured:
@@ -109,7 +102,7 @@ def standard(
     rollout = situation.resource.status.rollout
     assert rollout is not None
     situation = situation.status(rollout=rollout.changed(analysis=[before] if before else None))
-    return measuring(situation.sees(probe=answering(), measurements={"errors": found} if found else {}))
+    return measuring(situation.sees(probe=answering(60), measurements={"errors": found} if found else {}))
 
 
 GOOD, BAD, NOTHING = Measurement(0.01), Measurement(0.5), Measurement()
@@ -187,7 +180,7 @@ STAGES = [
         then={"served.version": 2, "rollout": None, "candidate.verdict.analysis.0.measured": 2, "history.0.analysis.0.state": "Passed", "history.0.analysis.0.next_at": None,
         "served.proof": "Deployment settled; predictions answered for 10 s; analysis: errors 0.01"}),
     row("failed, the version before is applied again", standard("Promoting", said(measured=1), BAD), "Apply 1 over 7", then=BACK, events=["RolledBack"]),
-    row("the first version ever is not measured", measuring(a_situation(serving=asks()).sees(preflight=None).judged(1).rolling_to(1).sees(deployment=a_deployment(1), probe=answering())),
+    row("the first version ever is not measured", measuring(a_situation(serving=asks()).sees(preflight=None).judged(1).rolling_to(1).sees(deployment=a_deployment(1), probe=answering(60))),
         then={"served.version": 1, "phase": "Serving"}, events=["VersionServed"]),
     row("nor is one that a person pinned", canary(said(), BAD).pinned(2), "Apply 2 for 50% over 7", then={"rollout.analysis": None}),
     row("a newer version leaves in the record what was measured of the one before", canary(said("Passed", measured=2), None).judged(3), "Apply 3 for 0% over 7",

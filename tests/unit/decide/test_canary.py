@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.builders import NOW, Situation, a_situation, a_target, at, seconds
+from tests.unit.builders import NOW, Situation, a_situation, a_target, answering, at, seconds
 from tests.unit.decide.table import Row, follows, row, table
 from trainandserve.decide.looks import Known, Look, first_looks
 from trainandserve.hashes import serving_hash
@@ -20,10 +20,6 @@ def knative(**serving: Any) -> Situation:
     """Version 1 serves in Knative mode, and version 2 was accepted."""
     first = a_situation(serving=serving or CANARY).sees(preflight=None).judged(1).serving(1)
     return first.split({1: 100}, asks=1).judged(2)
-
-
-def answering(ago: float = 10, pace: Pace | None = None) -> Probe:
-    return Probe("answering", NOW - seconds(ago), pace=pace)
 
 
 start = knative()

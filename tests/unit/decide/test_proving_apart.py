@@ -13,6 +13,7 @@ from tests.unit.builders import (
     a_deployment,
     a_situation,
     a_target,
+    answering,
     at,
     rolling_deployment,
     run_id,
@@ -32,16 +33,12 @@ settled = apart.sees(candidate_deployment=a_deployment(2))
 held = ServerTrouble("its pod waits for a node: 0/3 nodes have enough cpu", waits=True)
 
 
-def answering(ago: float) -> Probe:
-    return Probe("answering", NOW - seconds(ago))
-
-
 def wrong(ago: float) -> Probe:
     return Probe("wrong", NOW - seconds(ago), "sample 1 of 5 has another prediction than at its evaluation")
 
 
 def at_pace(mine: float, serving: float, asked: int = 10, ago: float = 10) -> Probe:
-    return replace(answering(ago), pace=Pace(mine, serving, asked))
+    return answering(ago, Pace(mine, serving, asked))
 
 
 def changed(situation: Situation, **metadata: object) -> Situation:

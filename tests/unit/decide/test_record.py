@@ -8,14 +8,13 @@ from tests.unit.builders import (
     a_deployment,
     a_result,
     a_situation,
+    answering,
     in_bucket,
     problem,
     run_id,
-    seconds,
     words,
 )
 from trainandserve.decide.record import told
-from trainandserve.observation import Probe
 from trainandserve.plan import WriteRecord
 
 idle = a_situation().sees(preflight=None)
@@ -90,11 +89,7 @@ def test_that_it_is_written_is_stored_once_nothing_is_under_way() -> None:
 
 
 def test_the_proof_is_recorded_with_its_time() -> None:
-    settled = (
-        idle.judged(1)
-        .rolling_to(1)
-        .sees(deployment=a_deployment(1), probe=Probe("answering", NOW - seconds(10)))
-    )
+    settled = idle.judged(1).rolling_to(1).sees(deployment=a_deployment(1), probe=answering())
     plan = settled.decide()
     assert plan.status.history[0].served_at == NOW
     assert records(settled) == ["Record 1 Accepted"]

@@ -17,6 +17,7 @@ from tests.unit.builders import (
     a_result,
     a_situation,
     a_target,
+    answering,
     at,
     rolling_deployment,
     run_id,
@@ -31,10 +32,6 @@ proven = idle.judged(1).serving(1)
 first = idle.judged(1).rolling_to(1)
 settled = first.sees(deployment=a_deployment(1))
 second = proven.judged(2).serving(1, target=2, since=30)
-
-
-def answering(ago: float) -> Probe:
-    return Probe("answering", NOW - seconds(ago))
 
 
 def failing() -> Probe:

@@ -11,9 +11,8 @@ import pytest
 import yaml
 
 from tests.unit.upgrade.narrowing import narrowed, narrowed_schema
+from tests.unit.upgrade.stored import RELEASES
 from trainandserve import crd
-
-RELEASES = Path(__file__).parents[2] / "data" / "releases"
 
 
 def released(file: Path) -> dict[str, Any]:
