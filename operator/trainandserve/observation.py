@@ -227,6 +227,11 @@ class InferenceService:
         return "Knative" if found in ("Knative", "Serverless") else "Standard"
 
     @property
+    def asked(self) -> Mapping[str, Any]:
+        """The predictor that it asks for."""
+        return self.body.get("spec", {}).get("predictor") or {}
+
+    @property
     def predictor(self) -> Mapping[str, Any]:
         """What its status says of the predictor's revisions, in Knative mode."""
         found = (self.body.get("status", {}).get("components") or {}).get("predictor")
@@ -235,7 +240,7 @@ class InferenceService:
     @property
     def canary(self) -> int | None:
         """The percentage that it asks for, for its newest revision."""
-        found = (self.body.get("spec", {}).get("predictor") or {}).get("canaryTrafficPercent")
+        found = self.asked.get("canaryTrafficPercent")
         return None if found is None else int(found)
 
     @property

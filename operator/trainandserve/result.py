@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -62,8 +63,8 @@ class Lineage(_Part):
     retrain_token: Short = ""
 
 
-class ResultFile(_Part):
-    """The whole file."""
+class _Told(_Part):
+    """What the file of a run says, whatever the run did: whose it is, and what was measured."""
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
     uid: str
@@ -72,23 +73,21 @@ class ResultFile(_Part):
     metrics: Metrics
     samples: Count | None = None
     incumbent: IncumbentResult | None = None
+
+
+class ResultFile(_Told):
+    """What a run writes that makes a version, beside its model."""
+
     sample: dict[str, Any] | None = None
     manifest: Annotated[list[File], Field(min_length=1, max_length=10_000)]
     data: DataRecord = DataRecord()
     lineage: Lineage = Lineage()
 
 
-class EvaluationFile(_Part):
+class EvaluationFile(_Told):
     """What a run writes that only evaluates a version, beside it."""
 
-    schema_version: Annotated[int, Field(ge=1, le=1)]
-    uid: str
-    version: int
-    run_id: str
     evaluates: str
-    metrics: Metrics
-    samples: Count | None = None
-    incumbent: IncumbentResult | None = None
 
 
 F = TypeVar("F", bound=_Part)
@@ -125,12 +124,7 @@ def evaluation(data: bytes, uri: str, *, uid: str, version: int, evaluates: str,
         ("run", file.run_id, run_id),
         ("run that made it", file.evaluates, evaluates),
     )
-    return Result(
-        version=file.version,
-        run_id=file.run_id,
-        digest=result_digest(data),
-        **_measured(file),
-    )
+    return _found(file, data)
 
 
 def _read(kind: type[F], data: bytes, uri: str) -> F:
@@ -159,7 +153,13 @@ def checked(
         raise Refused(
             reasons.MODEL_CHANGED, f"the model's files are not those of the result file: {difference}"
         )
-    return _result(file, data)
+    return replace(
+        _found(file, data),
+        training_hash=file.lineage.training_hash,
+        retrain_token=file.lineage.retrain_token,
+        data_digest=file.data.digest,
+        sample=file.sample,
+    )
 
 
 def _check_names(*names: tuple[str, str | int, str | int]) -> None:
@@ -192,28 +192,18 @@ def _twice(file: ResultFile) -> str:
     return counts.most_common(1)[0][0]
 
 
-def _result(file: ResultFile, data: bytes) -> Result:
+def _found(file: _Told, data: bytes) -> Result:
+    before = file.incumbent
     return Result(
         version=file.version,
         run_id=file.run_id,
         digest=result_digest(data),
-        **_measured(file),
-        training_hash=file.lineage.training_hash,
-        retrain_token=file.lineage.retrain_token,
-        data_digest=file.data.digest,
-        sample=file.sample,
+        metrics=_numbers(file.metrics),
+        samples=file.samples,
+        incumbent_version=before.version if before else None,
+        incumbent_metrics=_numbers(before.metrics) if before and before.metrics is not None else None,
+        incumbent_error=brief(before.error) if before and before.error is not None else None,
     )
-
-
-def _measured(file: ResultFile | EvaluationFile) -> dict[str, Any]:
-    before = file.incumbent
-    return {
-        "metrics": _numbers(file.metrics),
-        "samples": file.samples,
-        "incumbent_version": before.version if before else None,
-        "incumbent_metrics": _numbers(before.metrics) if before and before.metrics is not None else None,
-        "incumbent_error": brief(before.error) if before and before.error is not None else None,
-    }
 
 
 def result_digest(data: bytes) -> str:

@@ -55,8 +55,9 @@ def timed(seen: Observation, place: Place, rollout: Rollout, target: Target, now
     if not looked_for(seen, rollout):
         return rollout
     could = applied_to(seen, place.service, target) and not seen.resource.spec.suspend
-    message = hindrance(seen, place, target) or (seen.server_trouble.message if seen.server_trouble else None)
-    if not could or hindrance(seen, place, target):
+    hindered = hindrance(seen, place, target)
+    message = hindered or (seen.server_trouble.message if seen.server_trouble else None)
+    if not could or hindered:
         suspended = rollout.message if seen.resource.spec.suspend else None
         return rollout.changed(since=None, message=message if could else suspended)
     return rollout.changed(since=rollout.since or now, message=message)

@@ -134,8 +134,7 @@ def applied_to(seen: Observation, service: Reading[InferenceService], target: Ta
 
 def run_applied(service: InferenceService) -> str | None:
     """The run whose model an InferenceService asks for, by our annotation."""
-    predictor = service.body.get("spec", {}).get("predictor") or {}
-    found: str | None = (predictor.get("annotations") or {}).get(RUN_ID)
+    found: str | None = (service.asked.get("annotations") or {}).get(RUN_ID)
     return found
 
 

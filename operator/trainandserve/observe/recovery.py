@@ -8,7 +8,7 @@ from .. import names
 from ..decide.gate import candidate_of
 from ..decide.history import history_limit
 from ..gateways.errors import NotFound, Unreachable
-from ..observation import InferenceService, KfpRun, Observation, Recovery, Result, Unknown
+from ..observation import InferenceService, KfpRun, Observation, Problem, Recovery, Result, Unknown
 from ..resource import HistoryEntry, TrainAndServe
 from ..version_record import NAME, read_record
 from .results import read_checked, read_evaluation, storage_access
@@ -69,9 +69,8 @@ async def _served(world: World, seen: Observation, found: Recovery) -> Recovery:
     service = seen.inference_service
     if not isinstance(service, InferenceService) or not service.controlled_by(seen.resource.metadata.uid):
         return found
-    predictor = service.body.get("spec", {}).get("predictor", {})
-    annotations = predictor.get("annotations") or {}
-    uri = (predictor.get("model") or {}).get("storageUri", "")
+    annotations = service.asked.get("annotations") or {}
+    uri = (service.asked.get("model") or {}).get("storageUri", "")
     version, run_id = annotations.get(names.MODEL_VERSION, ""), annotations.get(names.RUN_ID, "")
     if not version.isdecimal() or not run_id or not uri.endswith("/model/"):
         return found
@@ -109,10 +108,8 @@ async def _evaluation(world: World, resource: TrainAndServe, found: Recovery) ->
     if newest is None or record is None or record.evaluation is None:
         return found
     version = candidate_of(newest, names.model_uri(found.newest_prefix), newest.training_hash)
-    result = await read_evaluation(world, resource, version, record.evaluation.run_id)
-    if isinstance(result, Unknown):
-        raise Unreachable(result.reason, result.message)
-    if isinstance(result, Result) and result.digest == record.evaluation.digest:
+    result = _said(await read_evaluation(world, resource, version, record.evaluation.run_id))
+    if result is not None and result.digest == record.evaluation.digest:
         return replace(found, evaluation=result)
     return found
 
@@ -120,10 +117,14 @@ async def _evaluation(world: World, resource: TrainAndServe, found: Recovery) ->
 async def _result(
     world: World, resource: TrainAndServe, prefix: str, version: int, run_id: str
 ) -> Result | None:
-    result = await read_checked(world, resource, prefix, version, run_id)
-    if isinstance(result, Unknown):
-        raise Unreachable(result.reason, result.message)
-    return result if isinstance(result, Result) else None
+    return _said(await read_checked(world, resource, prefix, version, run_id))
+
+
+def _said(found: Result | Problem | Unknown) -> Result | None:
+    """A result that holds; None where there is none. That nobody says is no answer: what is there may not be forgotten."""
+    if isinstance(found, Unknown):
+        raise Unreachable(found.reason, found.message)
+    return found if isinstance(found, Result) else None
 
 
 async def _running(world: World, resource: TrainAndServe, found: Recovery) -> Recovery:
