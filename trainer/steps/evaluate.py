@@ -12,7 +12,7 @@ from trainer.dataset import DataSet
 from trainer.errors import Unavailable, WrongInput, one_sentence
 from trainer.judgement import Judgement, comparison, judge
 from trainer.progress import say
-from trainer.reading import Reading, separated
+from trainer.reading import Reading
 from trainer.report import page
 from trainer.steps import download, train
 from trainer.table import Table
@@ -79,9 +79,7 @@ def run(
         If the recipe, the data or the new model are at fault. The incumbent is never: what is wrong with it
         is recorded.
     """
-    loaded = recipe.load(entrypoint)
-    how, own = separated(parameters or {})
-    loaded.complete(own)
+    loaded, how, _ = train.check(entrypoint, parameters or {})
     found = _judged_by(data_dir, evaluation_data, how)
     say(f"evaluating on {len(found.test)} examples")
     mine = judge(loaded, model_dir, found)

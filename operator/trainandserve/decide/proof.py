@@ -8,9 +8,9 @@ from .. import reasons
 from ..observation import Deployment, InferenceService, Observation
 from ..plan import Note, Plan
 from ..resource import Served, Status, Target
-from .analysis import counted, judged, kept, said_once
-from .evidence import PROBE_PAUSE, Weight, looked_for, timed, weigh
-from .rollout import edited
+from .analysis import counted, kept
+from .evidence import PROBE_PAUSE, Weight, looked_for, timed
+from .rollout import edited, weighed
 from .way_back import go_back
 from .workload import applied, deployment_mode, in_place, is_knative, share, users_place
 
@@ -34,8 +34,7 @@ def prove(seen: Observation, plan: Plan, now: datetime) -> Plan:
     rollout = counted(seen, rollout.changed(traffic=share(seen, served.target.run_id)), now)
     if edited(seen, served.target):
         rollout = rollout.changed(analysis=None)
-    rollout, found = judged(seen, rollout, weigh(seen, place, rollout, served.target, now), now)
-    plan = plan.then(status=plan.status.changed(rollout=rollout), notes=said_once(seen, rollout))
+    plan, _, found = weighed(seen, plan, place, rollout, served.target, now)
     if found.weight is Weight.PROVEN:
         return _proven(seen, plan, served.target, found.words, now)
     if found.weight is Weight.FAILED and not seen.resource.spec.suspend:

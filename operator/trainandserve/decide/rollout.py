@@ -16,7 +16,7 @@ from ..observation import InferenceService, Observation, Problem, Unknown
 from ..plan import ApplyCandidateService, DeleteCandidateService, Plan
 from ..resource import Rollout, RolloutStage, Served, Status, Target, TrainAndServe
 from .analysis import analysis_refused, anew, asked, counted, judged, kept, said_once
-from .evidence import Weight, timed, weigh
+from .evidence import Evidence, Weight, timed, weigh
 from .way_back import go_back
 from .workload import (
     Place,
@@ -116,8 +116,7 @@ def _prove_apart(seen: Observation, plan: Plan, rollout: Rollout, target: Target
         return _reject(seen, plan, target, denied, now)
     if not is_knative(seen) and (applying := _apply_candidate(seen, plan, place, target)) is not None:
         return _kept(applying, rollout.changed(analysis=None))
-    rollout, found = judged(seen, rollout, weigh(seen, place, rollout, target, now), now)
-    plan = _kept(plan, rollout).then(notes=said_once(seen, rollout))
+    plan, rollout, found = weighed(seen, plan, place, rollout, target, now)
     if found.weight is Weight.PROVEN:
         return _clear_up(seen, _kept(plan, _next(seen, rollout, now)))
     if found.weight is Weight.FAILED:
@@ -140,14 +139,21 @@ def _hold_step(seen: Observation, plan: Plan, rollout: Rollout, target: Target, 
     plan = _kept(plan, rollout)
     if seen.resource.spec.suspend:
         return plan
-    rollout, found = judged(seen, rollout, weigh(seen, place, rollout, target, now), now)
-    plan = _kept(plan, rollout).then(notes=said_once(seen, rollout))
+    plan, rollout, found = weighed(seen, plan, place, rollout, target, now)
     if found.weight is Weight.FAILED:
         return _reject(seen, plan, target, found.words, now)
     held = rollout.since is not None and now >= rollout.since + step_duration(seen.resource)
     if found.weight is Weight.PROVEN and held:
         return _kept(plan, _next(seen, rollout, now))
     return plan.then(wake=found.wake or now + _LOOK_AT_STEP)
+
+
+def weighed(
+    seen: Observation, plan: Plan, place: Place, rollout: Rollout, target: Target, now: datetime
+) -> tuple[Plan, Rollout, Evidence]:
+    """What pods, predictions and queries amount to at the rollout's stage; the rollout and the plan with what is to be kept of it."""
+    rollout, found = judged(seen, rollout, weigh(seen, place, rollout, target, now), now)
+    return _kept(plan, rollout).then(notes=said_once(seen, rollout)), rollout, found
 
 
 def percent(resource: TrainAndServe, rollout: Rollout) -> int | None:
