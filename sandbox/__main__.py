@@ -105,7 +105,7 @@ The sandbox is up after {seconds:.0f} s. Ctrl-C ends it and removes everything.
   export KUBECONFIG={shlex.quote(str(running.kubeconfig))}
 
   namespace   {running.namespace}, the default of this KUBECONFIG; its Secret for S3 is there
-  logs        {running.logs}
+  logs        {running.logs}; the steps', which kubectl cannot show here: {running.folder / "kfp" / "logs"}
   processes   {parts}{kept}
   S3          {running.s3_url}, buckets {", ".join(BUCKETS)}; its keys: . {keys}
   Pipelines   {running.kfp_url} ({mode})

@@ -124,16 +124,26 @@ def _print(session: Session, where: str, pod: Json, follow: bool, tail: int | No
     if tail is not None:
         query["tailLines"] = str(tail)
     path = f"/api/v1/namespaces/{where}/pods/{pod['metadata']['name']}/log"
+    printed = False
     try:
         for line in session.cluster.lines(path, query, endless=follow):
             click.echo(line)
+            printed = True
     except CliError as error:
-        known = [one for one in (failure(pod), *waiting(pod)) if one is not None]
-        if not known:
-            raise NotNow(f"the log cannot be read: {error}") from error
-        session.say(f"the log cannot be read: {error}")
-        for one in known:
-            click.echo(f"{one.container}: {one.words}")
+        _tell_what_is_known(session, pod, f"the log cannot be read: {error}")
+        return
+    if not printed and not pod.get("spec", {}).get("nodeName"):  # the API server's log of such a pod is empty
+        _tell_what_is_known(session, pod, "there is no log: no node runs the pod")
+
+
+def _tell_what_is_known(session: Session, pod: Json, why: str) -> None:
+    """Print how the pod's containers ended, or why they do not start, in place of a log."""
+    known = [one for one in (failure(pod), *waiting(pod)) if one is not None]
+    if not known:
+        raise NotNow(why)
+    session.say(why)
+    for one in known:
+        click.echo(f"{one.container}: {one.words}")
 
 
 def _nothing_left(run: Run, step: str | None, pods: Sequence[Json], places: Sequence[str]) -> str:

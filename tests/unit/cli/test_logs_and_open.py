@@ -90,6 +90,25 @@ def test_where_a_log_cannot_be_read_its_pod_says_what_is_known(shell: Shell) -> 
     assert "cannot be read" in answer.err
 
 
+def test_of_a_pod_that_waits_for_a_node_it_is_said_why(shell: Shell) -> None:
+    unschedulable = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "no GPU",
+    }
+    with_run(shell, UNDER_WAY, pod("train", conditions=[unschedulable]))
+    shell.cluster.texts = dict.fromkeys(shell.cluster.texts, "")  # what the API server answers
+    answer = shell("logs", "mnist")
+    assert answer.code == 0 and answer.out == "the pod: Unschedulable: no GPU\n"
+    assert "no node runs the pod" in answer.err
+
+    with_run(shell, UNDER_WAY, pod("train"))
+    shell.cluster.texts = dict.fromkeys(shell.cluster.texts, "")
+    answer = shell("logs", "mnist")
+    assert answer.code == 5 and answer.out == "" and "no node runs the pod" in answer.err
+
+
 @pytest.mark.parametrize(
     ("situation", "pods", "said"),
     [
