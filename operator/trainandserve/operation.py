@@ -27,14 +27,14 @@ from .observation import Policy
 from .observe.workflows import WORKFLOWS
 from .observe.world import Memory, NotLeadingError, World
 from .queries import Query
-from .queue import Queue
-from .rate import Rate
+from .rate_limit import Rate
 from .reconcile import reconcile
 from .resource import Phase
+from .run_slots import Slots
 from .settings import Settings
-from .slots import Slots
 from .watches import Watches
 from .web import serving
+from .work_queue import Queue
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from .gateways.errors import GatewayError, NoSuchKind, Refused
 from .gateways.kubernetes import Gone, Kubernetes
 from .inference_service import API
 from .names import INFERENCE_SERVICE_LABEL, KFP_RUN_LABEL, OWNER
-from .queue import Queue
 from .resource import API_VERSION, GROUP, PLURAL, VERSION
+from .work_queue import Queue
 
 logger = logging.getLogger(__name__)
 

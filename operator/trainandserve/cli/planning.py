@@ -18,8 +18,8 @@ from .cluster import Json
 from .errors import NotFound, NotNow, WrongInput
 from .foresight import Effect, Foresight, foresight
 from .options import ResourceName, asks_cluster, output
-from .screen import section
 from .session import Session, parse, print_data
+from .status_screen import section
 from .words import when
 
 _MEANS = {

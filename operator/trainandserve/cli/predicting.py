@@ -13,8 +13,8 @@ from .errors import CliError, NotNow
 from .model_server import Answered, NoWayThere, Way, ways
 from .options import asks_cluster, output, resource_name
 from .pictures import Shape, instances, parse_shape, shape_of
-from .screen import table
 from .session import Session, print_data
+from .status_screen import table
 
 
 def _shape(ctx: click.Context, param: click.Parameter, value: str | None) -> Shape | None:

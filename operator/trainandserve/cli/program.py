@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from . import asking, completion, files, logs, opening, planning, predicting, reading, versions
+from . import asking, completion, files, logs, opening, planning, predicting, status, versions
 from .errors import CliError, Exit
 from .session import Surroundings
 
@@ -51,8 +51,8 @@ def program() -> None:
 
 
 for _command in (
-    reading.status,
-    reading.history,
+    status.status,
+    status.history,
     planning.plan,
     versions.approve,
     versions.promote,

@@ -15,18 +15,18 @@ from .abandoned import stop_abandoned_runs
 from .approval import approve
 from .conditions import summarise
 from .deletion import let_go
+from .first_sight import first_sight
 from .gate import judge
+from .launch import plan_run
+from .lost_status import rebuild_lost_status
 from .outlook import foresee
 from .promotion import promote
 from .proof import prove
 from .prune import prune
 from .record import record
-from .recovery import rebuild_lost_status
 from .rollout import roll_out
 from .run import follow_run
 from .service import serve
-from .sight import first_sight
-from .training import plan_run
 
 STAGES = (
     rebuild_lost_status,

@@ -15,10 +15,10 @@ from .analysis import analysis_refused, inconclusive
 from .approval import asking, awaiting
 from .evaluation import evaluation_due, undecided
 from .evidence import measuring
+from .launch import given_up, intent, made_already, retries_exhausted
 from .promotion import pin_trouble
 from .rollout import canary_refused, refused, steps
 from .run import active
-from .training import given_up, intent, made_already, retries_exhausted
 
 _ORDER = ("Ready", "Reconciling", "Stalled", "ModelTrained", "ModelAccepted", "ModelServed")
 

@@ -14,8 +14,8 @@ from .approval import asking, awaiting, held, in_use
 from .bounds import Before, check
 from .evaluation import compared_with_another, evaluation_due, open_to_comparison, settled, undecided
 from .history import overtaken, remember
+from .launch import unjudged
 from .run import active, finished, superseded
-from .training import unjudged
 
 
 def judge(seen: Observation, plan: Plan, now: datetime) -> Plan:

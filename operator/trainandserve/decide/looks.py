@@ -11,12 +11,12 @@ from ..observation import ABSENT, KfpRun, Observation, Unknown
 from ..plan import Plan
 from ..resource import Served, Status
 from .analysis import due
+from .launch import Intent, intent, unjudged
+from .lost_status import rebuild_lost_status
 from .promotion import pin_is_looked_for
 from .prune import worth_a_look
-from .recovery import rebuild_lost_status
 from .rollout import place_of_proof
 from .run import ENDED, active, superseded
-from .training import Intent, intent, unjudged
 from .workload import in_place, is_up
 
 _SERVER_PODS_AFTER = timedelta(seconds=5)

@@ -30,10 +30,10 @@ from .analysis import asked as measured_by
 from .approval import asking, awaiting
 from .evaluation import undecided
 from .evidence import measuring
+from .launch import Intent, changed_inputs, given_up, intent, unjudged
 from .rollout import percent, refused, step_duration
 from .rollout import steps as shares
 from .run import active, train_deadline
-from .training import Intent, changed_inputs, given_up, intent, unjudged
 
 _STEPS = 8
 _CHANGES = 16

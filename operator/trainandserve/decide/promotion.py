@@ -10,8 +10,8 @@ from ..observation import Observation, Problem, Stored, Unknown
 from ..plan import Note, Plan
 from ..resource import Candidate, HistoryEntry, Pin, Served, Status, Target, TrainAndServe
 from .history import GOOD
+from .launch import unjudged
 from .run import active
-from .training import unjudged
 from .workload import applied
 
 

@@ -10,8 +10,8 @@ from ..plan import Note, Plan
 from ..resource import Served, Status, Target
 from .analysis import counted, kept
 from .evidence import PROBE_PAUSE, Weight, looked_for, timed
+from .fallback import go_back
 from .rollout import edited, weighed
-from .way_back import go_back
 from .workload import applied, deployment_mode, in_place, is_knative, share, users_place
 
 _STUCK_LOOK = timedelta(seconds=30)

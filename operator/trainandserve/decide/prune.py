@@ -7,8 +7,8 @@ from datetime import datetime
 from ..observation import Folder, Observation, Unknown
 from ..plan import DeleteVersion, Plan
 from ..resource import Status, TrainAndServe
+from .launch import unjudged
 from .run import active
-from .training import unjudged
 
 
 def prune(seen: Observation, plan: Plan, now: datetime) -> Plan:

@@ -17,7 +17,7 @@ from ..plan import ApplyCandidateService, DeleteCandidateService, Plan
 from ..resource import Rollout, RolloutStage, Served, Status, Target, TrainAndServe
 from .analysis import analysis_refused, anew, asked, counted, judged, kept, said_once
 from .evidence import Evidence, Weight, timed, weigh
-from .way_back import go_back
+from .fallback import go_back
 from .workload import (
     Place,
     applied,

@@ -28,9 +28,9 @@ from ..observation import (
 )
 from ..resource import TrainAndServe
 from .analysis import measure
+from .lost_status import recover
 from .preflight import preflight
 from .probe import probe
-from .recovery import recover
 from .results import read_checked, read_evaluation
 from .troubles import run_pods, server_pods, server_trouble
 from .versions import find_version, own_folders

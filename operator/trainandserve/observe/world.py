@@ -14,9 +14,9 @@ from ..gateways.predictor import Predictor
 from ..gateways.prometheus import Prometheus
 from ..gateways.s3 import S3
 from ..observation import Policy, Problem
-from ..rate import Rate
+from ..rate_limit import Rate
+from ..run_slots import Slots
 from ..settings import Settings
-from ..slots import Slots
 from .answers import Answers
 
 

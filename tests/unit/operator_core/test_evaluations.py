@@ -14,7 +14,7 @@ from tests.unit.builders import UID, a_situation, prefix, run_id
 from tests.unit.operator_core.test_versions import Bucket
 from trainandserve import actions, names
 from trainandserve.observation import Preflight, Problem, Recovery, Result, Unknown
-from trainandserve.observe import recovery, results
+from trainandserve.observe import lost_status, results
 from trainandserve.resource import Candidate, Evaluated, Run, TrainAndServe
 from trainandserve.result import result_digest
 
@@ -39,7 +39,7 @@ def world(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Any:
     async def not_taken(*_: object) -> bool:
         return False
 
-    for module in (preflight, results, recovery):
+    for module in (preflight, results, lost_status):
         monkeypatch.setattr(module, "storage_access", access)
     monkeypatch.setattr(preflight, "secret_access", access)
     monkeypatch.setattr(preflight, "_platform", fine)
@@ -156,12 +156,12 @@ async def test_a_lost_status_finds_the_evaluation_that_the_record_names(world: A
     newest = await results.read_checked(world, RESOURCE, prefix(3), 3, run_id(3))
     assert isinstance(newest, Result)
     known = Recovery(3, newest, prefix(3), records=(entry,))
-    found = await recovery._evaluation(world, RESOURCE, known)
+    found = await lost_status._evaluation(world, RESOURCE, known)
     assert found.evaluation is not None and found.evaluation.metrics == {"accuracy": 0.8}
     evaluated(bucket, samples=11)
-    assert await recovery._evaluation(world, RESOURCE, known) == known
+    assert await lost_status._evaluation(world, RESOURCE, known) == known
     other = replace(known, records=(entry.changed(result_digest="another"),))
-    assert await recovery._evaluation(world, RESOURCE, other) == other
+    assert await lost_status._evaluation(world, RESOURCE, other) == other
 
 
 def test_what_is_sent_names_the_version_its_result_and_the_one_that_serves() -> None:

@@ -13,7 +13,7 @@ from trainandserve import actions, names
 from trainandserve.gateways.errors import GatewayError, NotFound, Unreachable
 from trainandserve.gateways.s3 import S3Object
 from trainandserve.observation import Folder, Problem, Stored, Unknown
-from trainandserve.observe import recovery, versions
+from trainandserve.observe import lost_status, versions
 from trainandserve.plan import DeleteVersion, WriteRecord
 from trainandserve.resource import HistoryEntry, TrainAndServe
 from trainandserve.result import result_digest
@@ -93,7 +93,7 @@ def world(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Any:
     async def access(world: object, resource: TrainAndServe) -> object:
         return object()
 
-    for module in (actions, recovery, versions):
+    for module in (actions, lost_status, versions):
         monkeypatch.setattr(module, "storage_access", access)
     monkeypatch.setattr("trainandserve.observe.results.storage_access", access)
     return SimpleNamespace(s3=bucket)
@@ -210,6 +210,6 @@ async def test_the_records_of_the_newest_versions_are_read_back_and_no_others(
         await actions.perform(world, RESOURCE, WriteRecord(known, "d"))
     bucket.objects_there[f"{prefix(2)}version.json"] = b"not a record"
     known_folders = await versions.folders(world, RESOURCE)
-    found = await recovery._records(world, RESOURCE, known_folders)
+    found = await lost_status._records(world, RESOURCE, known_folders)
     assert [one.version for one in found] == [3, 1]
     assert names.run_id(UID, 3, 1) == found[0].run_id

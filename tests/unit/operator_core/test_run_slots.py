@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.builders import NOW, a_spec, run_id
 from trainandserve.cache import Cache, Key
-from trainandserve.slots import Slots
+from trainandserve.run_slots import Slots
 
 
 def put(cache: Cache, key: Key, state: str | None = None, version: int = 1) -> None:

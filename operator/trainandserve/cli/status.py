@@ -16,8 +16,8 @@ from .advice import findings
 from .cluster import Json
 from .errors import CliError, NotFound
 from .options import asks_cluster, maybe_resource_name, output, resource_name
-from .screen import screen, table, versions
 from .session import Session, parse, print_data
+from .status_screen import screen, table, versions
 from .words import span
 
 _LOOK_SECONDS = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.unit.builders import NOW
-from trainandserve.rate import Rate
+from trainandserve.rate_limit import Rate
 
 
 def taken(rate: Rate, at: float, tries: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.unit.builders import NOW, Situation, a_situation, run_id
-from trainandserve.cli.screen import screen
+from trainandserve.cli.status_screen import screen
 from trainandserve.cli.words import Marks, span, when
 from trainandserve.resource import Check, Incumbent, Measured, Rollout
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from trainandserve import queue as module
-from trainandserve.queue import Queue
+from trainandserve import work_queue as module
+from trainandserve.work_queue import Queue
 
 A, B = ("ns", "a"), ("ns", "b")
 
