@@ -3,7 +3,8 @@
 import difflib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
@@ -33,9 +34,17 @@ def redacted(text: str) -> str:
     return _USER_IN_URL.sub("***@", text)
 
 
-def one_sentence(error: BaseException, limit: int = 500) -> str:
-    """Return what `error` says on one line, redacted, at most `limit` characters long."""
+def one_sentence(error: BaseException, limit: int = 500, copies: Mapping[Path, str] | None = None) -> str:
+    """Return what `error` says on one line, redacted, at most `limit` characters long.
+
+    Parameters
+    ----------
+    copies
+        Folders that only this step knows, and the addresses of what they hold, which are named in their place.
+    """
     text = " ".join(str(error).split())
+    for folder, uri in (copies or {}).items():
+        text = text.replace(str(folder), uri.rstrip("/"))
     if not isinstance(error, TrainerError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     text = redacted(text)

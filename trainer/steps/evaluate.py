@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer import data, output, recipe, result, saved_model, versions
 from trainer.dataset import DataSet
-from trainer.errors import Unavailable, WrongInput, one_sentence
+from trainer.errors import TrainerError, Unavailable, WrongInput, one_sentence
 from trainer.judgement import Judgement, comparison, judge
 from trainer.progress import say
 from trainer.reading import Reading
@@ -18,6 +18,7 @@ from trainer.steps import download, train
 from trainer.table import Table
 
 _SAMPLE = 5
+_LONGEST = 2_000  # characters of an error that ends the step
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,16 @@ def made_before(uri: str, digest: str | None = None) -> Iterator[tuple[Path, Map
     Raises
     ------
     WrongInput
-        If its files are not those that its result lists ("ModelChanged: …").
+        If its files are not those that its result lists ("ModelChanged: …"). What is said inside about the copy is
+        said about `uri`.
     """
     with tempfile.TemporaryDirectory(prefix="trainer-version-") as folder:
         model_dir, made = versions.checked(uri, Path(folder), digest)
         say(f"version {made.get('version')} is what its {result.NAME} says")
-        yield model_dir, made.get("lineage") or {}
+        try:
+            yield model_dir, made.get("lineage") or {}
+        except TrainerError as error:
+            raise type(error)(one_sentence(error, _LONGEST, {Path(folder): uri})) from error
 
 
 def run(
@@ -140,7 +145,7 @@ def _incumbent(
         except Unavailable:
             raise  # a store that does not answer says nothing about the model: the step is tried again
         except Exception as error:
-            told["error"] = one_sentence(error)
+            told["error"] = one_sentence(error, copies={Path(folder): incumbent.uri})
             say(f"serving now: version {incumbent.version} cannot be evaluated: {told['error']}")
     return told, judged
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.unit.trainer.builders import CLASSIFIER, Bucket, Trained
+from trainer import saved_model
 from trainer.__main__ import main
 from trainer.steps import export, record
 from trainer.steps.export import Version
@@ -137,3 +139,13 @@ def test_another_result_than_was_judged_is_refused(
     uri = exported(trained, f"{tmp_path}/3-made/")
     assert again(trained, uri, tmp_path, "--result-digest", "0" * 64) == 2
     assert "is not the one that was judged" in capsys.readouterr().err
+
+
+def test_a_version_without_what_servers_ask_for_is_named_by_its_address(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tf = saved_model.tensorflow()
+    tf.saved_model.save(tf.Module(), str(tmp_path / "model"))
+    uri = exported(replace(trained, model=tmp_path / "model"), f"{tmp_path}/3-made/")
+    assert again(trained, uri, tmp_path) == 2
+    assert f"the model in {uri}3 has no signature" in capsys.readouterr().err

@@ -128,7 +128,9 @@ def test_other_data_can_be_evaluated_on(trained: Trained, tmp_path: Path) -> Non
     [
         ("nothing there", "holds no folder with a number for a name"),
         ("two versions", "or several"),
-        ("damaged", "Error"),
+        ("damaged", "model/2"),
+        ("no variables", "model/2/variables"),
+        ("no signature", "model/2 has no signature serving_default"),
         ("another shape", "takes inputs of the shape 28x28x1, the data has 6x6x1"),
         ("unknown class", "knows 10 classes; class 10 of the data is not one of them"),
     ],
@@ -144,6 +146,11 @@ def test_an_incumbent_that_cannot_be_evaluated_is_an_error_in_the_result(
         shutil.copytree(trained.model, tmp_path / "model" / "1")
     elif broken == "damaged":
         (tmp_path / "model" / "2" / "saved_model.pb").write_bytes(b"no model")
+    elif broken == "no variables":
+        shutil.rmtree(tmp_path / "model" / "2" / "variables")
+    elif broken == "no signature":
+        tf = saved_model.tensorflow()
+        tf.saved_model.save(tf.Module(), uri + "2")
     else:
         side = 6 if broken == "another shape" else 28
         data, model = tmp_path / "other", tmp_path / "m"
@@ -152,6 +159,9 @@ def test_an_incumbent_that_cannot_be_evaluated_is_an_error_in_the_result(
     evaluate.run(data, model, CLASSIFIER, tmp_path / "e.json", None, None, Incumbent(2, uri))
     found = loaded((tmp_path / "e.json").read_text())
     assert sentence in found["incumbent"]["error"]
+    assert (
+        "trainer-incumbent-" not in found["incumbent"]["error"]
+    )  # a folder of this step, which nobody else knows
     assert found["incumbent"].keys() == {"version", "uri", "error"}
     assert "accuracy" in found["metrics"]
 
