@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -234,6 +235,44 @@ def _selectors(objects: list[Json]) -> Iterator[dict[str, Any]]:
     yield only(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
     for spread in pod(objects)["spec"]["topologySpreadConstraints"]:
         yield spread["labelSelector"]["matchLabels"]
+
+
+DESTINATIONS = [
+    ("pod", "10.1.2.3", 8888, True),
+    ("node", "10.0.0.4", 6443, True),
+    ("outside", "203.0.113.5", 443, True),
+    ("outside", "203.0.113.5", 9000, True),
+    ("outside", "2001:db8::5", 9000, True),
+    ("metadata", "169.254.169.254", 80, False),
+    ("metadata", "fd00:ec2::254", 80, False),
+]
+
+
+@pytest.mark.parametrize("outside_alone", [False, True])
+def test_the_operator_reaches_what_it_needs_and_no_metadata_service(
+    objects: list[Json], outside_alone: bool
+) -> None:
+    """Also with a network plugin for which no pod and no node is in a block of addresses."""
+    rules = only(objects, "NetworkPolicy")["spec"]["egress"]
+    for where, address, port, reached in DESTINATIONS:
+        blocks = not outside_alone or where in ("outside", "metadata")
+        let = any(_lets(rule, where == "pod", blocks, address, port) for rule in rules)
+        assert let == reached, (where, address, port)
+
+
+def _lets(rule: Json, pod: bool, blocks: bool, address: str, port: int) -> bool:
+    """Whether a rule lets a connection out; `blocks`: whether blocks of addresses say anything about where it goes."""
+    ports, peers = rule.get("ports"), rule.get("to")
+    if ports and port not in [one["port"] for one in ports]:
+        return False
+    if not peers or (pod and {"namespaceSelector": {}} in peers):
+        return True
+    return blocks and any(_within(one["ipBlock"], address) for one in peers if "ipBlock" in one)
+
+
+def _within(block: Json, address: str) -> bool:
+    inside, *excepted = [ip_network(one) for one in (block["cidr"], *block["except"])]
+    return ip_address(address) in inside and not any(ip_address(address) in one for one in excepted)
 
 
 def test_the_images_are_of_this_version(objects: list[Json]) -> None:
