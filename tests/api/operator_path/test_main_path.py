@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,9 @@ async def test_the_path_takes_few_writes_and_few_calls(site: Site) -> None:
     notes = sum(map(_is_progress_note, *_pairs(site.recorder.statuses("digits"))))
     writes = [one for one in site.operator.proxy.writes() if not one.path.endswith("/events")]
     # One of them notes that the version's record was written.
-    assert len(writes) - notes <= 7, [(one.method, one.path) for one in writes]
+    assert len(writes) - notes <= 7, [(one.method, one.path) for one in writes] + site.recorder.statuses(
+        "digits"
+    )
     assert site.posts() == 1
     assert len(_calls_of_runs(site)) <= 4 + notes, site.kfp.requests
 
@@ -81,9 +84,17 @@ def _pairs(statuses: list[Json]) -> tuple[list[Json], list[Json]]:
 
 
 def _is_progress_note(before: Json, after: Json) -> bool:
-    """Whether a status says no more than its predecessor but how far the run is, from its start on."""
+    """Whether a status says no more than its predecessor but how far the run is, from its start on, or what is waited for."""
     state = (after.get("run") or {}).get("state")
-    return state == "Running" and before.get("phase") == after.get("phase") == "Training"
+    training = state == "Running" and before.get("phase") == after.get("phase") == "Training"
+    return training or _without_words(before) == _without_words(after)
+
+
+def _without_words(status: Any) -> Any:
+    """A status without its sentences, which on a slow machine tell more of the way."""
+    if isinstance(status, dict):
+        return {key: _without_words(value) for key, value in status.items() if key != "message"}
+    return [_without_words(one) for one in status] if isinstance(status, list) else status
 
 
 def _calls_of_runs(site: Site) -> list[tuple[str, str, int]]:
