@@ -4,6 +4,8 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 export PYTHONUNBUFFERED := 1
+# Images of Python often forbid bytecode. Dozens of processes start here, and each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup environment demo demo-rollout sandbox test format lint types imports crd-drift files unit api campaign e2e e2e-sandbox fuzz-archives bench-trainer bench-trainer-data crds pins image image-check sbom test-tools clean
