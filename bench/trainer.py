@@ -136,6 +136,7 @@ def main() -> int:
 
 def _measured(part: str, rounds: int, folder: Path, **more: Any) -> list[Row]:
     """Return the rows of a part; one that breaks is a row that is missed, and the others go on."""
+    os.sync()  # what the part before wrote must not be written while this one is measured
     try:
         return _PARTS[part](rounds, folder, **more)
     except Exception as error:
