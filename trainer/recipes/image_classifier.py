@@ -18,7 +18,7 @@ PARAMETERS = (
     Parameter(
         "epochs",
         0,
-        "times that every image is seen, 0: by their number, from 40 for 6,000 or fewer to 4 for 60,000 or more",
+        "times that every image is seen, 0: by their number, from 40 for 5,000 or fewer to 3 for 60,000 or more",
         minimum=0,
         maximum=10_000,
     ),
@@ -49,7 +49,7 @@ PARAMETERS = (
     Parameter("seed", 0, "the same seed gives the same model, bit for bit, on one machine", minimum=0),
 )
 _FILTERS = (16, 32, 64, 64, 128)
-_IMAGES_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 240_000, 4, 40
+_IMAGES_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 200_000, 3, 40
 _SMALL_ENOUGH = 7  # pixels a side, after which pooling ends
 
 
