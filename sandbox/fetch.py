@@ -10,13 +10,14 @@ import sys
 from sandbox.controlplane.binaries import find_or_build, print_progress
 from sandbox.controlplane.golang import GoError
 from sandbox.crds import argo_crds, knative_crds, kserve_crds
-from sandbox.processes import ProcessError, sigterm_as_exit
+from sandbox.processes import ProcessError
+from sandbox.session import ended_once
 
 
 def main() -> int:
     """Fetch all; 1 if something cannot be had, 130 if interrupted."""
     try:
-        with sigterm_as_exit():
+        with ended_once():
             find_or_build()
             kserve_crds()
             argo_crds()

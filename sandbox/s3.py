@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.processes import ProcessStack, sigterm_as_exit
+from sandbox.processes import ProcessStack
+from sandbox.session import ended_once
 
 if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    with sigterm_as_exit(), contextlib.suppress(KeyboardInterrupt):
+    with ended_once(), contextlib.suppress(KeyboardInterrupt):
         server = listening(access_key, secret_key, options.port)
         print(f"S3 http://127.0.0.1:{server.server_port}", flush=True)
         server.serve_forever()

@@ -10,7 +10,8 @@ from pathlib import Path
 from sandbox.controlplane.binaries import Binaries, find_or_build, print_progress
 from sandbox.controlplane.golang import GoError
 from sandbox.controlplane.plane import ControlPlane
-from sandbox.processes import ProcessError, sigterm_as_exit
+from sandbox.processes import ProcessError
+from sandbox.session import ended_once
 
 CHECK_SECONDS = 0.5
 
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--get-only", action="store_true", help="get the programs, and run nothing")
     options = parser.parse_args(arguments)
     try:
-        with sigterm_as_exit():
+        with ended_once():
             binaries = find_or_build()
             if not options.get_only:
                 _run(options, binaries)

@@ -183,9 +183,13 @@ def _audited(log: Path, verb: str, resource: str) -> list[str]:
     "ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda each: each.name
 )
 def test_nothing_is_left_running_when_the_program_is_ended(ending: signal.Signals, tmp_path: Path) -> None:
+    """Also where a shell put it into the background, with SIGINT ignored."""
+    in_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     command = [sys.executable, "-m", "sandbox.controlplane", "--directory", str(tmp_path / "plane")]
     with (tmp_path / "out").open("wb") as out:
-        program = subprocess.Popen(command, stdout=out, stderr=out, cwd=Path(__file__).parents[2])
+        program = subprocess.Popen(
+            [*in_background, *command], stdout=out, stderr=out, cwd=Path(__file__).parents[2]
+        )
     try:
         eventually(lambda: "kubeconfig" in (tmp_path / "out").read_text(), 60.0)
         running = _children(program.pid)

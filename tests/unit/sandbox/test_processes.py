@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import ChildProcess, ProcessError, ProcessStack, sigterm_as_exit
+from sandbox.processes import ChildProcess, ProcessError, ProcessStack
 
 ROOT = Path(__file__).parents[3]
 
@@ -204,13 +204,3 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         eventually(lambda: b"sleep" in Path(f"/proc/{child}/cmdline").read_bytes()[:6])
         parent.kill()
     eventually(lambda: not running(child))
-
-
-def test_sigterm_leaves_through_the_with_blocks() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as left:
-        with sigterm_as_exit():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(10)
-    assert left.value.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == before
