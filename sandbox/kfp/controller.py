@@ -74,6 +74,7 @@ class WorkflowController:
         self._pace = pace
         self._instance = instance
         self._live: dict[tuple[str, str], Live] = {}
+        self._executed: set[str] = set()  # uids: what is still told of one as Running, once it ended, is old
         self._of_run: dict[str, set[str]] = defaultdict(set)
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -91,6 +92,7 @@ class WorkflowController:
         )
         live = Live(workflow, submitted, steps)
         self._live[live.key] = live
+        self._executed.add(workflow["metadata"]["uid"])
         self._of_run[submitted.run_id].add(submitted.workflow)
         live.task = asyncio.create_task(self._execute(live))
 
@@ -102,6 +104,8 @@ class WorkflowController:
         """React to a Workflow that was changed or deleted by anybody."""
         key = (workflow["metadata"]["namespace"], workflow["metadata"]["name"])
         live = self._live.get(key)
+        if kind == "DELETED":
+            self._executed.discard(workflow["metadata"]["uid"])
         if live is None:
             await self._observe_unknown(kind, workflow)
         elif live.workflow["metadata"]["uid"] == workflow["metadata"]["uid"] and not live.ending:
@@ -111,9 +115,10 @@ class WorkflowController:
                 self._end_at(live, deadline_of(workflow) or 0)
 
     async def _observe_unknown(self, kind: str, workflow: Manifest) -> None:
-        """A Workflow of ours that nobody executes is left over from before a restart."""
+        """A Workflow of ours that this controller never executed is left over from before a restart."""
         started = phase_of(workflow) == "Running"
-        if kind == "DELETED" or not started or not is_ours(workflow, self._instance):
+        executed = workflow["metadata"]["uid"] in self._executed
+        if kind == "DELETED" or not started or executed or not is_ours(workflow, self._instance):
             return
         name, namespace = workflow["metadata"]["name"], workflow["metadata"]["namespace"]
         nodes = WorkflowNodes(name, dict(workflow["status"].get("nodes") or {}))
@@ -157,6 +162,7 @@ class WorkflowController:
         except ClusterError as error:
             if error.status != 404:
                 log.warning("Workflow %s cannot be written: %s", live.submitted.workflow, error)
+                self._executed.discard(live.workflow["metadata"]["uid"])
                 raise
         finally:
             if not live.ending:
