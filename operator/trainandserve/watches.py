@@ -49,7 +49,8 @@ class Watches:
         kopf.on.event("apps", "v1", "deployments", registry=registry, id="deployment")(
             self._handler(self._deployment)
         )
-        kopf.on.login(registry=registry, id="login")(_login)
+        # By the way that the gateway takes, to the address that the pod is told: not every node resolves a name for it.
+        kopf.on.login(registry=registry, id="login")(kopf.login_via_async_client)
         return registry
 
     @staticmethod
@@ -228,7 +229,3 @@ def collection_paths(group_version: str, plural: str, namespaces: tuple[str, ...
 
 def _key(body: dict[str, Any]) -> Key:
     return (body["metadata"]["namespace"], body["metadata"]["name"])
-
-
-def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)

@@ -10,13 +10,13 @@ import pytest
 
 from sandbox.s3 import S3Server
 from tests.api.conftest import plane
-from tests.api.operator_path.conftest import ground
+from tests.api.operator_path.conftest import ground, pytest_runtest_makereport
 from tests.api.operator_path.storage import ACCESS_KEY, SECRET_KEY
 from tests.image import images
 from tests.image.images import Image
 
 Rooms = Callable[[], Path]
-__all__ = ["Rooms", "ground", "plane"]
+__all__ = ["Rooms", "ground", "plane", "pytest_runtest_makereport"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
