@@ -187,6 +187,7 @@ def deployment(body: Body) -> Deployment:
     template = body["spec"].get("template", {}).get("metadata", {}).get("annotations") or {}
     status = body.get("status") or {}
     failed = [one for one in status.get("conditions") or () if one.get("type") == "ReplicaFailure"]
+    owners = body["metadata"].get("ownerReferences") or ()
     return Deployment(
         run_id=template.get(RUN_ID),
         source_uri=template.get(SOURCE_URI),
@@ -198,6 +199,7 @@ def deployment(body: Body) -> Deployment:
         ready=status.get("readyReplicas", 0),
         available=status.get("availableReplicas", 0),
         name=body["metadata"].get("name", ""),
+        owner=next((one["uid"] for one in owners if one["kind"] == "InferenceService"), None),
         refusal=next((str(one.get("message")) for one in failed if one.get("status") == "True"), None),
     )
 

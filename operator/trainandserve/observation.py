@@ -159,6 +159,8 @@ class Deployment:
     refusal: str | None = None
     """Why the API server lets no further pod be made, such as a quota."""
     name: str = ""
+    owner: str | None = None
+    """uid of the InferenceService that made it; None where a Knative revision did."""
 
     @property
     def settled(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..names import RUN_ID
-from ..observation import ABSENT, Deployment, InferenceService, Observation, Reading
+from ..observation import ABSENT, Deployment, InferenceService, Observation, Reading, Unknown
 from ..resource import DeploymentMode, Target
 
 _ALL = 100
@@ -46,7 +46,7 @@ def users_place(seen: Observation) -> Place:
     """Where all users are sent to."""
     service = seen.inference_service
     if not is_knative(seen):
-        return Place(service, seen.deployment, _address(service))
+        return Place(service, _behind(service, seen.deployment), _address(service))
     place = _newest_revision(seen)
     share = (
         sum(one.percent for one in service.traffic if one.revision == service.latest_revision)
@@ -59,8 +59,17 @@ def users_place(seen: Observation) -> Place:
 def candidates_place(seen: Observation) -> Place:
     """Where a version is without all users: the second InferenceService, or the newest revision by its own address."""
     if not is_knative(seen):
-        return Place(seen.candidate_service, seen.candidate_deployment, _address(seen.candidate_service))
+        deployment = _behind(seen.candidate_service, seen.candidate_deployment)
+        return Place(seen.candidate_service, deployment, _address(seen.candidate_service))
     return _newest_revision(seen)
+
+
+def _behind(service: Reading[InferenceService], deployment: Reading[Deployment]) -> Reading[Deployment]:
+    """The Deployment of an InferenceService; what one that was deleted left to the garbage collector proves nothing."""
+    if not isinstance(deployment, Deployment) or service is None or isinstance(service, Unknown):
+        return deployment
+    made_it = service is not ABSENT and deployment.owner in (None, service.metadata.get("uid"))
+    return deployment if made_it else ABSENT
 
 
 def _newest_revision(seen: Observation) -> Place:

@@ -55,6 +55,7 @@ async def test_a_service_that_is_deleted_comes_back(shared: Site) -> None:
 
     await until(another)
     status = await shared.serves("deleted", 1)
+    await until(lambda: shared.recorder.phases("deleted")[-3:] == ["Serving", "RollingOut", "Serving"])
     assert told(status)["Ready"] == "True/Serving"
     assert len(shared.runs("deleted")) == 1
 

@@ -115,6 +115,10 @@ TABLE = {
         "InferenceServiceNotOurs"),
     "what served has no pod that is ready": Case(
         proven.sees(deployment=a_deployment(1, available=0)), "False True . RollingOut", "InProgress", "NotAnswering"),
+    "what served was deleted, its pods still answer": Case(
+        proven.sees(inference_service=ABSENT), "True True . RollingOut", "InProgress", "Serving"),
+    "what served was made again, the pods are still those of the one before": Case(
+        proven.sees(deployment=a_deployment(1, owner="of the one before")), "True True . RollingOut", "InProgress", "Serving"),
     "what served is gone": Case(proven.sees(inference_service=ABSENT, deployment=ABSENT), "False True . RollingOut", "InProgress", "NotAnswering"),
     "suspended while a version serves": Case(proven.suspended(), "True . . Suspended", "Current", "Suspended"),
     "suspended before anything served": Case(a_situation().suspended(), "False . . Suspended", "InProgress", "Suspended"),

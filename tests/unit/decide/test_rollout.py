@@ -85,6 +85,8 @@ PROVE = [
     row("answers for 10 s are", settled.sees(probe=answering(10)),
         then={"served.version": 1, "served.run_id": run_id(1), "served.since": NOW, "ModelServed.reason": "Proven",
               "Ready.status": "True", "phase": "Serving", "Reconciling": None}, events=["VersionServed"]),
+    row("those of an InferenceService that was deleted are none",
+        first.sees(deployment=a_deployment(1, owner="of the one before"), probe=answering(10)), then={"served.version": None}),
     row("where answers cannot be asked for, that is said", settled.sees(probe=Probe("skipped", NOW, "no way there")),
         then={"served.version": 1, "ModelServed.reason": "SmokeSkipped"}, events=["VersionServed"]),
     row("a suspended resource proves what is there", settled.suspended().sees(probe=answering(10)),
@@ -178,7 +180,7 @@ live = proven.service(a_target(1, since=NOW - seconds(3600)))
 
 SERVE = [
     row("what is as it should be is left alone", proven, wake=None, again=False),
-    row("what is gone comes back", proven.sees(inference_service=ABSENT), "Apply 1 over nothing"),
+    row("what is gone comes back, and that is said first", proven.sees(inference_service=ABSENT), "Apply 1 over nothing", then={"phase": "RollingOut"}),
     row("what was edited is put right", proven.sees(inference_service=edited({"minReplicas": 9}, live)), "Apply 1 over 7"),
     row("a field that is not ours stays", proven.sees(inference_service=edited({"timeout": 9}, live))),
     row("a serving edit is applied and trains nothing", proven.sees(preflight=READY_TO_RUN).spec(serving={"minReplicas": 2}), "Apply 1 over 7",
