@@ -17,7 +17,7 @@ from sandbox.controlplane.rest import Rest, RestError
 from sandbox.crds import argo_crds, install_crds
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + 3 * seconds  # for what never comes; a busy machine is no failure
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -195,7 +195,7 @@ def test_nothing_is_left_running_when_the_program_is_ended(ending: signal.Signal
         running = _children(program.pid)
         assert len(running) == 3
         os.kill(program.pid, ending)
-        program.wait(20)
+        program.wait(60)
         eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in running))
     finally:
         program.kill()

@@ -415,7 +415,7 @@ async def test_a_run_whose_workflow_was_deleted_runs_for_ever_and_then_cancels_f
         await client.ends(run_id, "RUNNING")
         await until(world.pods)
         world.delete_workflow(world.workflows()[0]["metadata"]["name"])
-        await asyncio.wait_for(stopped.wait(), 10)
+        await asyncio.wait_for(stopped.wait(), 60)
         await until(lambda: not world.pods())
 
         assert await client.state(run_id) == "RUNNING"
@@ -722,7 +722,7 @@ async def test_the_program_ends_its_steps_however_it_ends(
             await until(lambda: pids.exists() and pids.read_text().strip())
     finally:
         program.send_signal(number)
-        code = await asyncio.wait_for(program.wait(), 30)
+        code = await asyncio.wait_for(program.wait(), 60)
 
     step = Path("/proc") / pids.read_text().strip()
     await until(lambda: not step.exists() or ") Z " in (step / "stat").read_text())

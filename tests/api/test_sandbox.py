@@ -93,8 +93,8 @@ def test_two_sandboxes_come_up_side_by_side_and_leave_nothing_behind(tmp_path):
         os.kill(one.child.pid, signal.SIGINT)
         os.kill(two.child.pid, signal.SIGTERM)
 
-        assert one.child.wait(30) == 130
-        assert two.child.wait(30) == 143
+        assert one.child.wait(90) == 130
+        assert two.child.wait(90) == 143
         assert processes_of(tmp_path / "one") == processes_of(tmp_path / "two") == []
         assert not list((tmp_path / "one").iterdir()) and not list((tmp_path / "two").iterdir())
 
@@ -119,7 +119,7 @@ def test_an_operator_that_is_killed_is_started_again_and_any_other_part_ends_the
 
         os.kill(program_of(up, "sandbox.kserve"), signal.SIGKILL)
 
-        assert up.child.wait(60) == 1
+        assert up.child.wait(90) == 1
         assert "The sandbox ended: kserve ended with exit code -9; the end of" in up.said
         assert "KServe stand-in is running" in up.said.partition("The sandbox ended")[2]
         assert f"The logs are in {up.folder}" in up.said

@@ -222,7 +222,7 @@ async def test_keeping_ends_when_renewals_fail_for_too_long(api: Api, clock: Clo
     leader = a_leader(api, clock)
     await leader.acquire()
     api.down, began = True, clock.now
-    await asyncio.wait_for(leader.keep(), 5)
+    await asyncio.wait_for(leader.keep(), 60)
     assert not leader.leading()
     assert clock.now - began <= 20
 
@@ -230,7 +230,7 @@ async def test_keeping_ends_when_renewals_fail_for_too_long(api: Api, clock: Clo
 async def test_an_answer_that_never_comes_does_not_cost_the_lease(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(lease_duration=timedelta(seconds=3), lease_renewal=timedelta(0))
+    settings = Settings(lease_duration=timedelta(seconds=6), lease_renewal=timedelta(0))
     leader = Leader(api, settings)  # type: ignore[arg-type]
     await leader.acquire()
     answered, lost, renewed = api.replace, asyncio.Event(), asyncio.Event()
@@ -244,7 +244,7 @@ async def test_an_answer_that_never_comes_does_not_cost_the_lease(
 
     monkeypatch.setattr(api, "replace", replace)
     keeping = asyncio.create_task(leader.keep())
-    await asyncio.wait_for(renewed.wait(), 20)
+    await asyncio.wait_for(renewed.wait(), 60)
     assert lost.is_set() and leader.leading() and not keeping.done()
     keeping.cancel()
 
@@ -255,7 +255,7 @@ async def test_keeping_ends_at_once_when_another_holds_the_lease(api: Api, clock
     await leader.acquire()
     api.put(held_by("other"))
     began = clock.now
-    await asyncio.wait_for(leader.keep(), 5)
+    await asyncio.wait_for(leader.keep(), 60)
     assert not leader.leading()
     assert clock.now - began == 5
 

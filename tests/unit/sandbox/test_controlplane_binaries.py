@@ -123,7 +123,7 @@ def test_a_second_process_waits_for_the_folder_and_says_so(tmp_path: Path) -> No
         other = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert other.stdout
         assert other.stdout.readline().startswith("waiting for another process")
-    assert other.communicate(timeout=10)[0] == "mine\n"
+    assert other.communicate(timeout=60)[0] == "mine\n"
 
 
 def test_an_old_go_is_passed_over_and_none_at_all_says_what_to_do(

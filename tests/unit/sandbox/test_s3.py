@@ -108,7 +108,7 @@ def test_an_unsigned_streamed_payload_with_a_trailer_passes_and_is_decoded(
     request = AWSRequest("PUT", f"{server.url}/{bucket}/chunked", headers=headers, data=body)
     SigV4Auth(Credentials(*KEYS), "s3", "us-east-1").add_auth(request)
     sent = urllib.request.Request(str(request.url), body, dict(request.headers.items()), method="PUT")
-    with urllib.request.urlopen(sent, timeout=10) as answer:
+    with urllib.request.urlopen(sent, timeout=60) as answer:
         assert answer.status == 200
     assert client(server).get_object(Bucket=bucket, Key="chunked")["Body"].read() == b"content"
 
@@ -160,7 +160,7 @@ def test_a_presigned_url_works_as_signed_and_not_otherwise(
     s3 = client(server, signature_version=version)
     client(server).put_object(Bucket=bucket, Key="some key", Body=b"content")
     url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "some key"})
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         assert answer.read() == b"content"
     assert refusal(url.replace("some%20key", "other")) == "SignatureDoesNotMatch"
 
@@ -174,7 +174,7 @@ def test_a_presigned_url_expires(server: S3Server, bucket: str, version: str) ->
 
 def refusal(url: str) -> str:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(url, timeout=10)
+        urllib.request.urlopen(url, timeout=60)
     with refused.value as error:
         assert error.code == 403
         return error.read().decode().partition("<Code>")[2].partition("</Code>")[0]
