@@ -18,19 +18,23 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 
 
+def of_this_machine() -> Path | None:
+    """The program: `$PROMETHEUS` names it, else it is looked for on the PATH (Debian's package ``prometheus`` has one)."""
+    found = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
+    return Path(found) if found else None
+
+
 def start(stack: ProcessStack, folder: Path, targets_url: str, log: Path) -> str:
     """Start it, scraping every second what `targets_url` lists; where it answers.
-
-    `$PROMETHEUS` names the program, else it is looked for on the PATH: Debian's package ``prometheus`` has one.
 
     Raises
     ------
     ProcessError
         If it does not become ready.
     """
-    program = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
+    program = of_this_machine()
     if program:
-        return _start_real(stack, Path(program), folder, targets_url, log)
+        return _start_real(stack, program, folder, targets_url, log)
     command: list[str | Path] = [sys.executable, "-m", "sandbox.prometheus", "--targets", targets_url]
     child = stack.start("prometheus", command, log, cwd=ROOT)
     return child.wait_for_line(r"Prometheus stand-in: (http://\S+)", START_SECONDS)[1]

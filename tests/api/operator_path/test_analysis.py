@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from sandbox.platform import QUERIES
+from sandbox.processes import ProcessStack
 from sandbox.prometheus import Monitor
+from sandbox.prometheus.program import of_this_machine, start
 from tests.api.operator_path.conftest import Sites
 from tests.api.operator_path.site import message
 from tests.api.operator_path.traffic import Traffic
@@ -27,9 +32,24 @@ CANARY = {
 }
 
 
+@asynccontextmanager
+async def measuring(with_what: str, targets_url: str, folder: Path) -> AsyncIterator[str]:
+    """Where queries are answered: by the stand-in, or by Prometheus itself."""
+    if with_what == "stand-in":
+        async with Monitor(targets_url, 0.2) as monitor:
+            yield monitor.url
+        return
+    if of_this_machine() is None:
+        pytest.skip("no Prometheus on the PATH or in $PROMETHEUS: Debian's package has one")
+    with ProcessStack() as stack:
+        yield await asyncio.to_thread(start, stack, folder, targets_url, folder / "prometheus.log")
+        await asyncio.to_thread(stack.stop)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("with_what", ["stand-in", "prometheus"])
 async def test_a_canary_goes_on_by_good_measurements_and_back_by_a_bad_one(
-    sites: Sites, tmp_path: Path
+    with_what: str, sites: Sites, tmp_path: Path
 ) -> None:
     file = tmp_path / "queries.yaml"
     file.write_text(QUERIES.read_text() + DRIFT)
@@ -40,9 +60,9 @@ async def test_a_canary_goes_on_by_good_measurements_and_back_by_a_bad_one(
     }
     async with (
         sites(settings=settings, kserve={"knative": True}, operator=False) as site,
-        Monitor(site.kserve.targets_url, 0.2) as monitor,
+        measuring(with_what, site.kserve.targets_url, tmp_path) as url,
     ):
-        await site.start_operator(TAS_PROMETHEUS_URL=monitor.url)
+        await site.start_operator(TAS_PROMETHEUS_URL=url)
         await site.apply("drifts", serving=CANARY)
         status = await site.serves("drifts", 1)
         async with Traffic.on(status["served"]["url"], "drifts") as traffic:
