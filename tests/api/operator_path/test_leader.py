@@ -89,15 +89,18 @@ async def test_an_operator_without_work_stops_at_once(bare: Site) -> None:
 @pytest.mark.slow
 async def test_what_woke_a_leader_between_two_leases_is_not_forgotten(bare: Site) -> None:
     """As after a pause of its machine: the lease has run out, nobody took it, and it is had again a moment later."""
-    site = bare
-    leader = await site.start_operator(TAS_LEASE_DURATION="9s")
+    site, lasts = (
+        bare,
+        timedelta(seconds=24),
+    )  # a third of it is for the try at renewing, and all that is held below
+    leader = await site.start_operator(TAS_LEASE_DURATION="24s")
     await site.apply("digits")
     await site.serves("digits", 1)
     leader.signal(signal.SIGSTOP)
     try:
         lease = leader.proxy.stop_at("PUT", f"/leases/{site.namespace}$", "after")
         renewed = await _renewed(site)
-        await until(lambda: datetime.now(UTC) > renewed + timedelta(seconds=9))
+        await until(lambda: datetime.now(UTC) > renewed + lasts)
         await site.apply("digits", training={"parameters": {"epochs": 2}})
     finally:
         leader.signal(signal.SIGCONT)
