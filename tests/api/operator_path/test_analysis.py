@@ -31,6 +31,10 @@ CANARY = {
     "rollout": {"strategy": "Canary", "steps": [20, 50], "stepDuration": "1s", "analysis": ANALYSIS},
 }
 
+NEEDS_PROMETHEUS = pytest.mark.skipif(
+    of_this_machine() is None, reason="no Prometheus on the PATH or in $PROMETHEUS: Debian's package has one"
+)
+
 
 @asynccontextmanager
 async def measuring(with_what: str, targets_url: str, folder: Path) -> AsyncIterator[str]:
@@ -39,15 +43,13 @@ async def measuring(with_what: str, targets_url: str, folder: Path) -> AsyncIter
         async with Monitor(targets_url, 0.2) as monitor:
             yield monitor.url
         return
-    if of_this_machine() is None:
-        pytest.skip("no Prometheus on the PATH or in $PROMETHEUS: Debian's package has one")
     with ProcessStack() as stack:
         yield await asyncio.to_thread(start, stack, folder, targets_url, folder / "prometheus.log")
         await asyncio.to_thread(stack.stop)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("with_what", ["stand-in", "prometheus"])
+@pytest.mark.parametrize("with_what", ["stand-in", pytest.param("prometheus", marks=NEEDS_PROMETHEUS)])
 async def test_a_canary_goes_on_by_good_measurements_and_back_by_a_bad_one(
     with_what: str, sites: Sites, tmp_path: Path
 ) -> None:

@@ -83,16 +83,14 @@ async def test_a_leader_that_slept_past_its_lease_writes_nothing_any_more(bare: 
 async def test_an_operator_without_work_stops_at_once(bare: Site) -> None:
     operator = await bare.start_operator()
     operator.signal(signal.SIGTERM)
-    assert await asyncio.wait_for(operator.ended(25), 30) == 0
+    assert await asyncio.wait_for(operator.ended(10), 12) == 0
 
 
 @pytest.mark.slow
 async def test_what_woke_a_leader_between_two_leases_is_not_forgotten(bare: Site) -> None:
     """As after a pause of its machine: the lease has run out, nobody took it, and it is had again a moment later."""
-    site, lasts = (
-        bare,
-        timedelta(seconds=24),
-    )  # a third of it is for the try at renewing, and all that is held below
+    site = bare
+    lasts = timedelta(seconds=24)  # a third of it is for the try at renewing, and all that is held below
     leader = await site.start_operator(TAS_LEASE_DURATION="24s")
     await site.apply("digits")
     await site.serves("digits", 1)

@@ -204,7 +204,7 @@ async def test_a_step_beyond_its_limit_is_ended(bench: Bench) -> None:
     run = await bench.run(pipeline=example.limited, destination="")
 
     assert run["state"] == "FAILED"
-    assert time.monotonic() - started < 300  # the step would hang for 600
+    assert time.monotonic() - started < 30
     assert any("longer than the specified deadline" in (node.get("message") or "") for node in bench.nodes())
     assert not alive(int(bench.lines("train")[0].split()[1]))
 
