@@ -105,6 +105,33 @@ async def test_killed_in_a_rollout(bare: Site, method: str, path: str, says: str
     await site.check()
 
 
+MADE_AGAIN = [
+    pytest.param("PUT", STATUS, '"phase": ?"RollingOut"', id="that it is gone"),
+    pytest.param("PATCH", "/inferenceservices/digits$", "", id="the InferenceService"),
+    pytest.param("PUT", STATUS, '"phase": ?"Serving"', id="that it serves again"),
+]
+
+
+@slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("method", "path", "says"), MADE_AGAIN)
+async def test_killed_while_a_deleted_service_is_made_again(
+    bare: Site, method: str, path: str, says: str, when: When
+) -> None:
+    site = bare
+    operator = await site.start_operator()
+    await site.apply("digits")
+    await site.serves("digits", 1)
+    point = operator.proxy.stop_at(method, path, when, says=says)
+    await site.delete("digits", SERVICES)
+    await asyncio.wait_for(point.reached.wait(), 60)
+    await site.restart_operator()
+    await until(lambda: site.recorder.phases("digits")[-3:] == ["Serving", "RollingOut", "Serving"])
+    await site.serves("digits", 1)
+    assert site.posts() == 1 and site.recorder.services_made("digits") == 2
+    await site.check()
+
+
 async def _ends_as_ever(site: Site) -> None:
     """One version, made by one run that counts, served once; every other run over, no Workflow without a row."""
     status = await site.serves("digits", 1, seconds=40)
